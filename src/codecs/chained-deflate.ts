@@ -1,0 +1,72 @@
+/**
+ * ZVHD's compression: one zlib stream through all stored blocks, each payload ending in a sync flush.
+ *
+ * A flush leaves the stream on a byte boundary, so every payload is raw deflate of its own that may refer to the
+ * 32 KiB before it. Reading gives those as a dictionary. Writing refers to nothing before the block: still one
+ * valid stream, a few bytes longer, but blocks can be compressed in any order and on any thread.
+ */
+
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { CorruptImageError } from '../errors.ts';
+import type { Codec } from './codec.ts';
+import { fill } from './deflate.ts';
+
+/** The farthest that deflate refers back (RFC 1951, section 2). */
+const WINDOW = 32 * 1024;
+
+/** The zlib header (RFC 1950) before the first payload: deflate, 32 KiB window, default level. */
+export const CHAIN_HEADER = Uint8Array.of(0x78, 0x9c);
+
+/** Payloads written here decode on their own; those of other writers need {@link openChainedInflate}. */
+export const chainedDeflate: Codec = {
+  levels: { min: 1, max: 9, default: 6 },
+  pack: (block, level) =>
+    deflateRawSync(block, {
+      level,
+      finishFlush: constants.Z_SYNC_FLUSH,
+      chunkSize: block.length + (block.length >> 8) + 64,
+    }),
+  unpack: (packed, into) => inflate(packed, into),
+};
+
+/** Decodes the payloads of one stream, in order. */
+export interface ChainedInflate {
+  /** How many payloads have been decoded. */
+  readonly position: number;
+  /** Decodes the next payload into all of `into`. @throws CorruptImageError `bad-data` */
+  next(payload: Uint8Array, into: Uint8Array): void;
+}
+
+export function openChainedInflate(): ChainedInflate {
+  let position = 0;
+  const window = new Uint8Array(WINDOW);
+  return {
+    get position() {
+      return position;
+    },
+    next(payload, into) {
+      const first = position === 0;
+      if (first) requireZlibHeader(payload);
+      if (first) inflate(payload.subarray(CHAIN_HEADER.length), into);
+      else inflate(payload, into, window);
+      window.set(into.subarray(-WINDOW));
+      position += 1;
+    },
+  };
+}
+
+function inflate(payload: Uint8Array, into: Uint8Array, dictionary?: Uint8Array): void {
+  const options = {
+    finishFlush: constants.Z_SYNC_FLUSH,
+    chunkSize: into.length + 64,
+    maxOutputLength: into.length,
+    ...(dictionary && { dictionary }),
+  };
+  fill(into, 'deflate', () => inflateRawSync(payload, options));
+}
+
+function requireZlibHeader(payload: Uint8Array): void {
+  const [cmf = 0, flags = 0] = payload;
+  const valid = (cmf & 0x0f) === 8 && cmf >> 4 <= 7 && (flags & 0x20) === 0 && (cmf * 256 + flags) % 31 === 0;
+  if (!valid) throw new CorruptImageError('bad-data', 'The first payload does not begin with a zlib header.');
+}

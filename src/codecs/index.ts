@@ -1,0 +1,21 @@
+/** The registry of codecs, by the names that extents and appenders use. */
+
+import { chainedDeflate } from './chained-deflate.ts';
+import type { Codec } from './codec.ts';
+import { deflate, zlibUnfinished } from './deflate.ts';
+import { zstd } from './zstd.ts';
+
+const codecs = {
+  /** qcow2: raw deflate (RFC 1951) with a window of 4 KiB, finished. */
+  deflate,
+  /** ZVHD2: a zlib stream (RFC 1950) that ends in a sync flush: no final block, no Adler-32. */
+  'zlib-unfinished': zlibUnfinished,
+  /** ZVHD: raw deflate that ends in a sync flush, a stretch of one stream through the whole file. */
+  'deflate-chained': chainedDeflate,
+  /** One Zstandard frame (RFC 8878). */
+  zstd,
+} satisfies Record<string, Codec>;
+
+export type CodecName = keyof typeof codecs;
+
+export const codecOf = (name: CodecName): Codec => codecs[name];

@@ -1,0 +1,60 @@
+/** Zstandard over node:zlib. The frame's own structure (RFC 8878, section 3.1) tells where it ends. */
+
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { CorruptImageError } from '../errors.ts';
+import type { Codec } from './codec.ts';
+import { fill } from './deflate.ts';
+
+/** 2^27 = 128 MiB, zstd's own default for decoders. No block of ours is larger than 32 MiB. */
+const MAX_WINDOW_LOG = 27;
+
+const MAGIC = 0xfd2fb528;
+
+export const zstd: Codec = {
+  levels: { min: 1, max: 19, default: 3 },
+  pack: (block, level) =>
+    zstdCompressSync(block, {
+      params: { [constants.ZSTD_c_compressionLevel]: level },
+      chunkSize: block.length + (block.length >> 7) + 512,
+    }),
+  unpack(packed, into) {
+    const frame = packed.subarray(0, frameLength(packed));
+    fill(into, 'zstd', () =>
+      zstdDecompressSync(frame, {
+        params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+        chunkSize: into.length + 64,
+        maxOutputLength: into.length,
+      }),
+    );
+  },
+};
+
+/**
+ * The length of the frame at the start of `bytes`. qcow2 rounds a cluster's stored length up to sectors, so that
+ * the beginning of the next frame may follow.
+ * @throws CorruptImageError `bad-data` when there is no frame, or it does not end within `bytes`.
+ */
+export function frameLength(bytes: Uint8Array): number {
+  if (bytes.length < 6) throw notAFrame('it ends too early');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (view.getUint32(0, true) !== MAGIC) throw notAFrame('the magic number is missing');
+  const descriptor = view.getUint8(4);
+  const singleSegment = (descriptor & 0x20) !== 0;
+  const dictionaryIdSize = [0, 1, 2, 4][descriptor & 3] as number;
+  const contentSizeSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] as number;
+  let at = 5 + (singleSegment ? 0 : 1) + dictionaryIdSize + contentSizeSize;
+  for (;;) {
+    if (at + 3 > bytes.length) throw notAFrame('it ends too early');
+    const header = view.getUint16(at, true) + view.getUint8(at + 2) * 65536;
+    const isLast = (header & 1) === 1;
+    const isRunLength = ((header >> 1) & 3) === 1;
+    at += 3 + (isRunLength ? 1 : header >> 3);
+    if (isLast) break;
+  }
+  if ((descriptor & 4) !== 0) at += 4; // content checksum
+  if (at > bytes.length) throw notAFrame('it ends too early');
+  return at;
+}
+
+const notAFrame = (why: string): CorruptImageError =>
+  new CorruptImageError('bad-data', `A block compressed with zstd is not a whole frame: ${why}.`);

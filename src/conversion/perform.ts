@@ -1,0 +1,194 @@
+/** Performs tasks: reads guest ranges, finds zeros, compresses where the writer does, and writes. On any thread. */
+
+import { codecOf } from '../codecs/index.ts';
+import { markStored } from '../image/allocation.ts';
+import type { Appender, Placement } from '../image/appender.ts';
+import type { Layout } from '../image/layout.ts';
+import type { GuestBytes } from '../image/layout-source.ts';
+import type { ByteTarget } from '../io/target.ts';
+import { dataRuns, isZero } from '../io/zeros.ts';
+import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-digest.ts';
+import type { AppenderOutput, ConversionOutput, LayoutOutput } from './output.ts';
+import type { GuestRange, Task } from './plan.ts';
+import { passTurnstile, type Turnstile } from './turnstile.ts';
+
+export interface Workshop {
+  readonly image: GuestBytes;
+  readonly target: ByteTarget;
+  readonly output: ConversionOutput;
+  readonly turnstile: Turnstile;
+  /** Zeros are looked for in steps of this many bytes and not written; 0: everything is written. */
+  readonly sparseSize: number;
+  /** Are the stored blocks digested, for an identity that comes from the content? */
+  readonly digests: boolean;
+}
+
+export interface TaskResult {
+  /** Bytes written. */
+  readonly written: number;
+  readonly digests?: BlockDigests;
+}
+
+/** Performs one task at a time. */
+export type Performer = (task: Task) => Promise<TaskResult>;
+
+export function performer(workshop: Workshop): Performer {
+  let buffer = new Uint8Array(0);
+
+  /** The task's guest bytes, range after range, zeros past the end of the source's disk. */
+  async function readTask({ ranges }: Task): Promise<Loaded[]> {
+    const length = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+    if (buffer.length < length) buffer = new Uint8Array(length);
+    let at = 0;
+    const loaded: Loaded[] = [];
+    for (const { from, to } of ranges) {
+      const bytes = buffer.subarray(at, at + to - from);
+      const present = Math.max(0, Math.min(bytes.length, workshop.image.virtualSize - from));
+      if (present > 0) await workshop.image.read(bytes.subarray(0, present), from);
+      bytes.fill(0, present);
+      loaded.push({ from, to, bytes });
+      at += bytes.length;
+    }
+    return loaded;
+  }
+
+  return async (task) => {
+    const loaded = await readTask(task);
+    const { output } = workshop;
+    const blocks = [...storedBlocksOf(loaded, output.writer.unit)];
+    const written =
+      output.kind === 'appender'
+        ? await append(workshop, output, task, blocks)
+        : await place(workshop, output, task, loaded, blocks);
+    return { written, ...(workshop.digests && { digests: digestBlocks(blocks) }) };
+  };
+}
+
+interface Loaded extends GuestRange {
+  readonly bytes: Uint8Array;
+}
+
+function* storedBlocksOf(loaded: readonly Loaded[], unit: number): Generator<LoadedBlock> {
+  for (const { from, bytes } of loaded) {
+    for (let at = 0; at < bytes.length; at += unit) {
+      const block = bytes.subarray(at, at + unit);
+      if (!isZero(block)) yield { block: (from + at) / unit, bytes: block };
+    }
+  }
+}
+
+/** Puts blocks where a layout wants them. */
+async function place(
+  { target, turnstile, sparseSize }: Workshop,
+  { writer, stored }: LayoutOutput,
+  task: Task,
+  loaded: readonly Loaded[],
+  blocks: readonly LoadedBlock[],
+): Promise<number> {
+  for (const { block } of blocks) markStored(stored, block);
+  if (writer.placement === 'in-place') {
+    let written = 0;
+    for (const { from, bytes } of loaded) {
+      const onDisk = bytes.subarray(0, Math.min(bytes.length, writer.virtualSize - from));
+      written += await writeRuns(target, onDisk, writer.dataStart + from, sparseSize);
+    }
+    return written;
+  }
+  let start = 0;
+  const stride = writer.blockHead.length + writer.unit;
+  passTurnstile(turnstile, task.index, (address) => {
+    start = address;
+    return address + blocks.length * stride;
+  });
+  return writeBlocks(target, writer, blocks, start);
+}
+
+/** Writes the runs of `bytes` that hold data. */
+async function writeRuns(
+  target: ByteTarget,
+  bytes: Uint8Array,
+  at: number,
+  sparseSize: number,
+): Promise<number> {
+  let written = 0;
+  for (const { start, end } of dataRuns(bytes, sparseSize)) {
+    await target.write([bytes.subarray(start, end)], at + start);
+    written += end - start;
+  }
+  return written;
+}
+
+/** Packed blocks follow each other in the file: one write for all. */
+async function writeBlocks(
+  target: ByteTarget,
+  { blockHead, unit }: Layout,
+  blocks: readonly LoadedBlock[],
+  start: number,
+): Promise<number> {
+  const parts: Uint8Array[] = [];
+  for (const { bytes } of blocks) {
+    if (blockHead.length > 0) parts.push(blockHead);
+    parts.push(bytes);
+  }
+  if (parts.length > 0) await target.write(joined(parts), start);
+  return blocks.length * (blockHead.length + unit);
+}
+
+/** Neighbours in memory as one part. */
+function joined(parts: readonly Uint8Array[]): Uint8Array[] {
+  const runs: Uint8Array[] = [];
+  for (const part of parts) {
+    const last = runs.at(-1);
+    const follows = last?.buffer === part.buffer && last.byteOffset + last.length === part.byteOffset;
+    if (last && follows) {
+      runs[runs.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + part.length);
+    } else {
+      runs.push(part);
+    }
+  }
+  return runs;
+}
+
+/** Compresses blocks and appends their records. */
+async function append(
+  { target, turnstile }: Workshop,
+  { writer, stored }: AppenderOutput,
+  task: Task,
+  blocks: readonly LoadedBlock[],
+): Promise<number> {
+  const payloads = blocks.map(({ bytes }) => packBlock(writer, bytes));
+  const placements: Placement[] = [];
+  passTurnstile(turnstile, task.index, (address) => {
+    for (const payload of payloads) {
+      const placement = writer.place(placements.at(-1)?.end ?? address, payload.length);
+      placements.push(placement);
+    }
+    return placements.at(-1)?.end ?? address;
+  });
+
+  let parts: Uint8Array[] = [];
+  let start = placements[0]?.fileOffset ?? 0;
+  let end = start;
+  let written = 0;
+  for (const [i, placement] of placements.entries()) {
+    const { block } = blocks[i] as LoadedBlock;
+    const payload = payloads[i] as Uint8Array;
+    stored.lengths[block] = payload.length;
+    if (placement.fileOffset !== end) {
+      await target.write(parts, start);
+      parts = [];
+      start = placement.fileOffset;
+    }
+    parts.push(...writer.frame(block, payload, placement));
+    end = placement.end;
+    written += end - placement.fileOffset;
+  }
+  if (parts.length > 0) await target.write(parts, start);
+  return written;
+}
+
+/** A block's payload: compressed, or as it is where that is smaller and the format allows it. */
+function packBlock({ codec, level, storesIncompressible }: Appender, block: Uint8Array): Uint8Array {
+  const packed = codecOf(codec).pack(block, level);
+  return storesIncompressible && packed.length >= block.length ? block : packed;
+}

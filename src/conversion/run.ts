@@ -1,0 +1,104 @@
+/** Runs a conversion: plans it, chooses who performs it, and writes what stands around the blocks. */
+
+import { CancelledError } from '../errors.ts';
+import type { Extent } from '../image/extent.ts';
+import type { DiskImage } from '../image/image.ts';
+import type { Identity } from '../image/writer.ts';
+import type { ByteTarget } from '../io/target.ts';
+import { contentDigest } from './block-digest.ts';
+import { type Executor, inlineExecutor, runTasks } from './executor.ts';
+import { type ConversionOutput, finishOutput } from './output.ts';
+import { performer } from './perform.ts';
+import { planShape, planTasks, type Task, taskEnd } from './plan.ts';
+import { closeTurnstile, type Turnstile } from './turnstile.ts';
+
+export interface Conversion {
+  readonly image: DiskImage;
+  readonly target: ByteTarget;
+  readonly output: ConversionOutput;
+  readonly turnstile: Turnstile;
+  readonly sparseSize: number;
+  readonly digests: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+  /** Starts threads; undefined where there is nothing to gain from them, or the source is not a file. */
+  readonly startPool: (() => Promise<Executor>) | undefined;
+  /** The identity of the output, given the digest of its blocks where digests are made. */
+  readonly identify: (digest: Uint8Array) => Identity;
+}
+
+export interface Progress {
+  /** Guest bytes that are behind, of `totalBytes`. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Bytes written to the output so far. */
+  readonly writtenBytes: number;
+}
+
+/** A conversion of fewer tasks (16 MiB of data) is over before threads have started. */
+const MIN_TASKS_FOR_THREADS = 5;
+
+/** Returns the size of the output file. @throws CancelledError, and whatever reading and writing throw */
+export async function runConversion(conversion: Conversion): Promise<number> {
+  const { output, target, identify } = conversion;
+  const digest = await performTasks(conversion);
+  return finishOutput(output, target, identify(digest));
+}
+
+async function performTasks(conversion: Conversion): Promise<Uint8Array> {
+  const { image, output, turnstile, signal, onProgress } = conversion;
+  const shape = planShape(image.unit, output.writer.unit);
+  const { tasks, isShort } = await peek(
+    planTasks(extentsToConvert(conversion), shape),
+    MIN_TASKS_FOR_THREADS,
+  );
+  const executor =
+    conversion.startPool && !isShort ? await conversion.startPool() : inlineExecutor(performer(conversion));
+  const totalBytes = output.writer.virtualSize;
+  const digest = contentDigest();
+  let writtenBytes = 0;
+  try {
+    for await (const { task, result } of runTasks(tasks, executor, () => closeTurnstile(turnstile))) {
+      requireNotAborted(signal);
+      if (result.digests) digest.add(result.digests);
+      writtenBytes += result.written;
+      onProgress?.({ doneBytes: Math.min(taskEnd(task), totalBytes), totalBytes, writtenBytes });
+    }
+  } finally {
+    await executor.close();
+  }
+  requireNotAborted(signal);
+  onProgress?.({ doneBytes: totalBytes, totalBytes, writtenBytes });
+  return digest.finish();
+}
+
+/** @throws CancelledError */
+export function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CancelledError({ cause: signal.reason });
+}
+
+/** The extents of the source that are on the target's disk; where no hole may be left, all of it is data. */
+async function* extentsToConvert({ image, output, sparseSize }: Conversion): AsyncGenerator<Extent> {
+  const { writer } = output;
+  const isFull = sparseSize === 0 && writer.kind === 'layout' && writer.placement === 'in-place';
+  if (isFull) yield { kind: 'data', guestOffset: 0, length: writer.virtualSize, fileOffset: 0 };
+  else yield* image.extents(0, Math.min(image.virtualSize, writer.virtualSize));
+}
+
+/** The tasks again, and whether there are fewer than `count`. */
+async function peek(
+  tasks: AsyncGenerator<Task>,
+  count: number,
+): Promise<{ tasks: AsyncIterable<Task>; isShort: boolean }> {
+  const first: Task[] = [];
+  while (first.length < count) {
+    const next = await tasks.next();
+    if (next.done) break;
+    first.push(next.value);
+  }
+  async function* all(): AsyncGenerator<Task> {
+    yield* first;
+    yield* tasks;
+  }
+  return { tasks: all(), isShort: first.length < count };
+}

@@ -1,0 +1,53 @@
+/**
+ * The turnstile hands out addresses in task order: a task waits for its turn, takes the address that the task before
+ * has left, and leaves the one behind its own bytes. Only this is serial; reading, compressing and writing are not.
+ * So the output has the same bytes for any number of threads.
+ */
+
+import { CancelledError } from '../errors.ts';
+
+export interface Turnstile {
+  /** Shared between threads: the turn, and the next address. */
+  readonly memory: SharedArrayBuffer;
+}
+
+/** The turn that never comes: the conversion has failed. */
+const CLOSED = -1;
+
+const views = ({ memory }: Turnstile) => ({
+  turn: new Int32Array(memory, 0, 1),
+  address: new BigInt64Array(memory, 8, 1),
+});
+
+export function createTurnstile(firstAddress: number): Turnstile {
+  const turnstile = { memory: new SharedArrayBuffer(16) };
+  views(turnstile).address[0] = BigInt(firstAddress);
+  return turnstile;
+}
+
+/**
+ * Waits until all tasks before `index` have passed, then lets this one pass: `pass` gets its address and returns the
+ * next one. Every task passes exactly once.
+ * @throws CancelledError when the turnstile was closed
+ */
+export function passTurnstile(turnstile: Turnstile, index: number, pass: (address: number) => number): void {
+  const { turn, address } = views(turnstile);
+  for (let current = Atomics.load(turn, 0); current !== index; current = Atomics.load(turn, 0)) {
+    if (current === CLOSED) throw new CancelledError();
+    Atomics.wait(turn, 0, current);
+  }
+  address[0] = BigInt(pass(Number(address[0])));
+  // A turnstile that was closed meanwhile stays closed.
+  if (Atomics.compareExchange(turn, 0, index, index + 1) === CLOSED) throw new CancelledError();
+  Atomics.notify(turn, 0);
+}
+
+/** Turns everyone away who waits, or comes later. */
+export function closeTurnstile(turnstile: Turnstile): void {
+  const { turn } = views(turnstile);
+  Atomics.store(turn, 0, CLOSED);
+  Atomics.notify(turn, 0);
+}
+
+/** The address that the last task has left; for when all have passed. */
+export const lastAddress = (turnstile: Turnstile): number => Number(views(turnstile).address[0]);

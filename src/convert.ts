@@ -1,0 +1,154 @@
+/** Converts an image into an image file of another format, or of the same. */
+
+import { randomBytes } from 'node:crypto';
+import { isAligned } from './binary/align.ts';
+import { createOutput, sharedMemory } from './conversion/output.ts';
+import { type Progress, requireNotAborted, runConversion } from './conversion/run.ts';
+import { outputSize, requireZerosFrom } from './conversion/size.ts';
+import { createTurnstile } from './conversion/turnstile.ts';
+import { OptionError } from './errors.ts';
+import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
+import { contentIdentity, freshIdentity } from './identity.ts';
+import { resolveOptions } from './image/options.ts';
+import type { Note } from './image/reader.ts';
+import { createFileOutput, requireOtherFile } from './io/file-output.ts';
+import { openFileTarget } from './io/file-target.ts';
+import { type ImageInput, type OpenImageOptions, openImage } from './open.ts';
+import type { Job } from './workers/job.ts';
+import { createPool, defaultThreads } from './workers/pool.ts';
+
+/** A format, and what can be chosen when it is written. */
+export type OutputFormat = {
+  [N in FormatName]: { readonly format: N; readonly options?: CreateOptions<N> };
+}[FormatName];
+
+export type ConvertOptions = OutputFormat & {
+  /** How to open the input; by default its bytes tell. */
+  readonly input?: OpenImageOptions;
+  /**
+   * The output's virtual size in bytes, by default the input's; `original` is the size that a ZVHD or ZVHD2
+   * remembers. Growing adds zeros. Shrinking is possible over zeros only.
+   */
+  readonly size?: number | 'original';
+  /** Worker threads, by default as many as the machine runs at once. The output does not depend on it. */
+  readonly threads?: number;
+  /**
+   * Zeros are found in steps of this many bytes, a multiple of 512, and left out of the file, which is then sparse;
+   * 4096 by default. 0: the file has no holes.
+   */
+  readonly sparseSize?: number;
+  /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
+  readonly reproducible?: { readonly timestamp: number };
+  readonly signal?: AbortSignal;
+  /** Called after each task, in guest order, and not more often than every 4 MiB of data. */
+  readonly onProgress?: (progress: Progress) => void;
+};
+
+export interface ConvertReport {
+  readonly inputFormat: FormatName;
+  readonly outputFormat: FormatName;
+  /** Bytes that the guest sees, before and after. */
+  readonly inputVirtualSize: number;
+  readonly virtualSize: number;
+  /** Bytes of the output file. */
+  readonly fileSize: number;
+  /** What a user should know of the input, or of what was done. */
+  readonly notes: readonly Note[];
+}
+
+/** As qemu-img: a run of zeros this long is left out of a sparse file. */
+const DEFAULT_SPARSE_SIZE = 4096;
+
+const MAX_THREADS = 256;
+
+/**
+ * Converts `input` into the file `outputPath`. The file appears under its name when it is complete and flushed; an
+ * existing one is replaced then, and not before.
+ * @throws ImageError and its classes: see {@link openImage} for the input; OptionError `bad-option`, `bad-size`,
+ * `data-past-size` for what is asked; ImageIoError `write-failed`, `same-file`, `source-changed`;
+ * CancelledError when `signal` was aborted
+ */
+export async function convert(
+  input: ImageInput,
+  outputPath: string,
+  options: ConvertOptions,
+): Promise<ConvertReport> {
+  const { signal, onProgress, reproducible } = options;
+  const format = formatNamed(options.format);
+  const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
+  const sparseSize = requireSparseSize(options.sparseSize ?? DEFAULT_SPARSE_SIZE);
+  const threads = requireThreads(options.threads ?? defaultThreads());
+  requireNotAborted(signal);
+
+  await using image = await openImage(input, options.input);
+  const size = outputSize(image, options.size, format.sizeUnit);
+  const writer = format.writer(size.bytes, createOptions);
+  await requireOtherFile(image.source.descriptor?.path, outputPath);
+  await requireZerosFrom(image, size.bytes);
+
+  const output = createOutput(writer);
+  const turnstile = createTurnstile(writer.dataStart);
+  const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'));
+  try {
+    const target = openFileTarget(file.partialPath);
+    const job = (path: string): Job => ({
+      source: { path, size: image.source.size, format: image.format, options: image.openOptions },
+      target: { path: file.partialPath },
+      writer: { format: format.name, virtualSize: size.bytes, options: createOptions },
+      shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
+      sparseSize,
+      digests: reproducible !== undefined,
+    });
+    // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
+    const gainsFromThreads = threads > 1 && !(image.isSequential && writer.kind === 'layout');
+    const path = gainsFromThreads ? image.source.descriptor?.path : undefined;
+    let fileSize: number;
+    try {
+      fileSize = await runConversion({
+        image,
+        target,
+        output,
+        turnstile,
+        sparseSize,
+        digests: reproducible !== undefined,
+        signal,
+        onProgress,
+        startPool: path === undefined ? undefined : () => createPool(job(path), threads),
+        identify: (digest) =>
+          reproducible
+            ? contentIdentity(digest, format.name, size.bytes, reproducible.timestamp)
+            : freshIdentity(),
+      });
+    } finally {
+      await target.close();
+    }
+    await file.resize(fileSize);
+    await image.source.requireUnchanged?.();
+    requireNotAborted(signal);
+    await file.commit();
+    return {
+      inputFormat: image.format,
+      outputFormat: format.name,
+      inputVirtualSize: image.virtualSize,
+      virtualSize: size.bytes,
+      fileSize,
+      notes: [...image.notes, ...size.notes],
+    };
+  } finally {
+    await file.abandon();
+  }
+}
+
+function requireSparseSize(size: number): number {
+  if (Number.isSafeInteger(size) && size >= 0 && isAligned(size, 512)) return size;
+  throw new OptionError('bad-option', `A sparse size of ${size} bytes is not possible.`, {
+    hint: 'Use a multiple of 512, or 0 for a file without holes.',
+  });
+}
+
+function requireThreads(threads: number): number {
+  if (Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS) return threads;
+  throw new OptionError('bad-option', `${threads} threads are not possible.`, {
+    hint: `Use 1 to ${MAX_THREADS}.`,
+  });
+}

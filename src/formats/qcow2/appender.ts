@@ -1,0 +1,172 @@
+/**
+ * File map of the compressed qcow2 images that we write:
+ *
+ *     header (1 cluster) │ clusters in guest order │ padding │ L2 tables │ L1 table │ refcount table │ refcount blocks
+ *
+ * Compressed clusters follow each other byte by byte; one that would not get smaller is stored as it is, on a
+ * cluster boundary.
+ */
+
+import { alignUp } from '../../binary/align.ts';
+import { codecOf } from '../../codecs/index.ts';
+import { OptionError } from '../../errors.ts';
+import type { Appender, StoredBlock, StoredBlocks } from '../../image/appender.ts';
+import { EntryHigh } from './structs.ts';
+import {
+  COPIED,
+  headerCluster,
+  mapTables,
+  NO_FLAGS,
+  type Qcow2Options,
+  type Qcow2Shape,
+  qcow2Shape,
+  refcountsPerBlock,
+  setEntry,
+  type TableMap,
+} from './tables.ts';
+
+/** @throws OptionError */
+export function qcow2Appender(virtualSize: number, options: Qcow2Options): Appender {
+  const shape = qcow2Shape(virtualSize, options);
+  const { clusterSize, compressionType, compressionLevel } = options;
+  const codec = compressionType === 'zstd' ? 'zstd' : 'deflate';
+  const { levels } = codecOf(codec);
+  const level = compressionLevel ?? levels.default;
+  if (level > levels.max) {
+    const hint = `Its levels are ${levels.min} to ${levels.max}.`;
+    throw new OptionError('bad-option', `${compressionType} has no level ${level}.`, {
+      format: 'qcow2',
+      hint,
+    });
+  }
+  return {
+    kind: 'appender',
+    virtualSize,
+    unit: clusterSize,
+    dataStart: clusterSize,
+    codec,
+    level,
+    storesIncompressible: true,
+    place(address, payloadLength) {
+      const fileOffset = payloadLength === clusterSize ? alignUp(address, clusterSize) : address;
+      return { fileOffset, end: fileOffset + payloadLength };
+    },
+    frame: (_, payload) => [payload],
+    head: (stored) => headerCluster(shape, tableMap(shape, stored)),
+    *tail(stored) {
+      const tables = tableMap(shape, stored);
+      yield new Uint8Array(alignUp(stored.dataEnd, clusterSize) - stored.dataEnd);
+      yield* l2Tables(shape, stored);
+      yield l1Table(shape, stored, tables);
+      yield refcountTable(shape, tables);
+      yield* refcountBlocks(shape, stored, tables);
+    },
+  };
+}
+
+function tableMap(shape: Qcow2Shape, stored: StoredBlocks): TableMap {
+  const dataEnd = alignUp(stored.dataEnd, shape.options.clusterSize);
+  return mapTables(shape, dataEnd, usedL2Tables(shape, stored).length);
+}
+
+/** The indexes of the L2 tables that have an entry to hold, ascending. */
+function usedL2Tables({ l2Entries, l1Size, clusterCount }: Qcow2Shape, stored: StoredBlocks): number[] {
+  const used: number[] = [];
+  for (let index = 0; index < l1Size; index++) {
+    const end = Math.min((index + 1) * l2Entries, clusterCount);
+    for (let cluster = index * l2Entries; cluster < end; cluster++) {
+      if (!stored.has(cluster)) continue;
+      used.push(index);
+      break;
+    }
+  }
+  return used;
+}
+
+function* l2Tables(shape: Qcow2Shape, stored: StoredBlocks): Generator<Uint8Array> {
+  const { l2Entries, options } = shape;
+  let index = -1;
+  let view = new DataView(new ArrayBuffer(0));
+  for (const record of stored.records()) {
+    const own = Math.floor(record.block / l2Entries);
+    if (own !== index) {
+      if (index >= 0) yield new Uint8Array(view.buffer);
+      index = own;
+      view = new DataView(new ArrayBuffer(options.clusterSize));
+    }
+    setL2Entry(view, (record.block % l2Entries) * 8, record, options.clusterSize);
+  }
+  if (index >= 0) yield new Uint8Array(view.buffer);
+}
+
+/** A compressed cluster's entry has its offset below, and above it the number of further sectors that it touches. */
+function setL2Entry(view: DataView, at: number, record: StoredBlock, clusterSize: number): void {
+  const { fileOffset, end, payloadLength } = record;
+  if (payloadLength === clusterSize) {
+    setEntry(view, at, fileOffset, COPIED);
+    return;
+  }
+  const moreSectors = Math.floor((end - 1) / 512) - Math.floor(fileOffset / 512);
+  const offsetBits = 62 - (Math.log2(clusterSize) - 8);
+  setEntry(view, at, fileOffset, EntryHigh.compressed | (moreSectors * 2 ** (offsetBits - 32)));
+}
+
+function l1Table(shape: Qcow2Shape, stored: StoredBlocks, tables: TableMap): Uint8Array {
+  const { clusterSize } = shape.options;
+  const table = new Uint8Array(tables.refcountTableOffset - tables.l1Offset);
+  const view = new DataView(table.buffer);
+  usedL2Tables(shape, stored).forEach((index, rank) => {
+    setEntry(view, index * 8, tables.l2Offset + rank * clusterSize, COPIED);
+  });
+  return table;
+}
+
+function refcountTable(shape: Qcow2Shape, tables: TableMap): Uint8Array {
+  const { clusterSize } = shape.options;
+  const table = new Uint8Array(tables.refcountTableClusters * clusterSize);
+  const view = new DataView(table.buffer);
+  for (let index = 0; index < tables.refcountBlockCount; index++) {
+    setEntry(view, index * 8, tables.refcountBlocksOffset + index * clusterSize, NO_FLAGS);
+  }
+  return table;
+}
+
+function* refcountBlocks(shape: Qcow2Shape, stored: StoredBlocks, tables: TableMap): Generator<Uint8Array> {
+  const { clusterSize } = shape.options;
+  const perBlock = refcountsPerBlock(clusterSize);
+  let view = new DataView(new ArrayBuffer(clusterSize));
+  let cluster = 0;
+  for (const refcount of refcounts(clusterSize, stored, tables.totalClusters)) {
+    view.setUint16((cluster % perBlock) * 2, refcount);
+    cluster += 1;
+    if (cluster % perBlock !== 0) continue;
+    yield new Uint8Array(view.buffer);
+    view = new DataView(new ArrayBuffer(clusterSize));
+  }
+  if (cluster % perBlock !== 0) yield new Uint8Array(view.buffer);
+}
+
+/** The refcount of each cluster of the file: several compressed clusters may share one. */
+function* refcounts(clusterSize: number, stored: StoredBlocks, totalClusters: number): Generator<number> {
+  yield 1; // the header
+  let cluster = 1;
+  let count = 0;
+  for (const { fileOffset, end } of stored.records()) {
+    const first = Math.floor(fileOffset / clusterSize);
+    const last = Math.floor((end - 1) / clusterSize);
+    for (; cluster < first; cluster++) {
+      yield count;
+      count = 0;
+    }
+    count += 1;
+    for (; cluster < last; cluster++) {
+      yield count;
+      count = 1;
+    }
+  }
+  if (count > 0) {
+    yield count;
+    cluster += 1;
+  }
+  for (; cluster < totalClusters; cluster++) yield 1;
+}

@@ -1,0 +1,38 @@
+/** qcow2: QEMU's copy-on-write format, versions 2 and 3. */
+
+import { KiB, MiB, SECTOR } from '../../binary/align.ts';
+import { defineFormat } from '../../image/format.ts';
+import { choice, onOff, optionalInteger, powerOfTwoSize } from '../../image/options.ts';
+import { qcow2Appender } from './appender.ts';
+import { qcow2Layout } from './layout.ts';
+import { openQcow2 } from './reader.ts';
+import { MAGIC } from './structs.ts';
+
+export const qcow2 = defineFormat({
+  name: 'qcow2',
+  title: "QEMU's copy-on-write format",
+  aliases: [],
+  suffixes: ['.qcow2'],
+  compression: 'optional',
+  sizeUnit: SECTOR,
+  openOptions: {},
+  createOptions: {
+    compress: onOff('compress', false, 'compress clusters, as -c does'),
+    clusterSize: powerOfTwoSize('cluster_size', 512, 2 * MiB, 64 * KiB, 'bytes in a cluster'),
+    compat: choice('compat', ['1.1', '0.10'], '1.1', '1.1 is version 3, 0.10 is version 2', {
+      v2: '0.10',
+      v3: '1.1',
+    }),
+    compressionType: choice('compression_type', ['zlib', 'zstd'], 'zlib', 'how clusters are compressed'),
+    compressionLevel: optionalInteger(
+      'compression_level',
+      1,
+      19,
+      'zlib level, 6 by default, or zstd level, 3 by default',
+    ),
+  },
+  probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC,
+  open: openQcow2,
+  writer: (virtualSize, options) =>
+    options.compress ? qcow2Appender(virtualSize, options) : qcow2Layout(virtualSize, options),
+});

@@ -1,0 +1,100 @@
+/**
+ * File map of the uncompressed qcow2 images that we write, every part a multiple of the cluster size:
+ *
+ *     header (1 cluster) │ data clusters │ L2 tables │ L1 table │ refcount table │ refcount blocks
+ *
+ * Tables whose size depends on the data stand behind it, so that the data begins where it always does.
+ */
+
+import { ceilDiv } from '../../binary/align.ts';
+import {
+  type Allocation,
+  createAllocationBits,
+  freezeAllocation,
+  markStored,
+  rankInOrder,
+} from '../../image/allocation.ts';
+import type { Layout } from '../../image/layout.ts';
+import { bytesSection, paddingSection, type Section, tableSection } from '../../image/section.ts';
+import {
+  COPIED,
+  headerCluster,
+  mapTables,
+  NO_FLAGS,
+  type Qcow2Options,
+  type Qcow2Shape,
+  qcow2Shape,
+  REFCOUNT_BYTES,
+  refcountsPerBlock,
+  setEntry,
+} from './tables.ts';
+
+/** @throws OptionError */
+export function qcow2Layout(virtualSize: number, options: Qcow2Options): Layout {
+  const shape = qcow2Shape(virtualSize, options);
+  const { clusterSize } = options;
+  return {
+    kind: 'layout',
+    virtualSize,
+    unit: clusterSize,
+    dataStart: clusterSize,
+    placement: 'packed',
+    blockHead: new Uint8Array(0),
+    sections(allocation) {
+      const l2Tables = usedL2Tables(shape, allocation);
+      const dataEnd = (1 + allocation.storedCount) * clusterSize;
+      const tables = mapTables(shape, dataEnd, l2Tables.storedCount);
+      const l1 = tableSection('L1 table', shape.l1Size, 8, (view, at, index) => {
+        if (!l2Tables.has(index)) return;
+        setEntry(view, at, tables.l2Offset + l2Tables.rank(index) * clusterSize, COPIED);
+      });
+      const refcountTable = tableSection('refcount table', tables.refcountBlockCount, 8, (view, at, index) =>
+        setEntry(view, at, tables.refcountBlocksOffset + index * clusterSize, NO_FLAGS),
+      );
+      const refcounts = tables.refcountBlockCount * refcountsPerBlock(clusterSize);
+      return {
+        head: [bytesSection('header', headerCluster(shape, tables))],
+        tail: [
+          l2Section(shape, allocation, l2Tables),
+          l1,
+          paddingSection(l1.length, clusterSize),
+          refcountTable,
+          paddingSection(refcountTable.length, clusterSize),
+          tableSection('refcount blocks', refcounts, REFCOUNT_BYTES, (view, at, cluster) =>
+            view.setUint16(at, cluster < tables.totalClusters ? 1 : 0),
+          ),
+        ],
+      };
+    },
+  };
+}
+
+/** Which L2 tables have an entry to hold. */
+function usedL2Tables({ clusterCount, l2Entries, l1Size }: Qcow2Shape, allocation: Allocation): Allocation {
+  const used = createAllocationBits(l1Size);
+  for (let index = 0; index < ceilDiv(clusterCount, l2Entries); index++) {
+    const end = Math.min((index + 1) * l2Entries, clusterCount);
+    if (allocation.hasAny(index * l2Entries, end)) markStored(used, index);
+  }
+  return freezeAllocation(used);
+}
+
+function l2Section(shape: Qcow2Shape, allocation: Allocation, l2Tables: Allocation): Section {
+  const { l2Entries, clusterCount } = shape;
+  const { clusterSize } = shape.options;
+  const rankOf = rankInOrder(allocation);
+  let tableRank = -1;
+  let firstCluster = 0;
+  return tableSection('L2 tables', l2Tables.storedCount * l2Entries, 8, (view, at, index) => {
+    const slot = index % l2Entries;
+    const rank = (index - slot) / l2Entries;
+    if (rank !== tableRank) {
+      tableRank = rank;
+      firstCluster = l2Tables.select(rank) * l2Entries;
+    }
+    const cluster = firstCluster + slot;
+    if (cluster < clusterCount && allocation.has(cluster)) {
+      setEntry(view, at, clusterSize + rankOf(cluster) * clusterSize, COPIED);
+    }
+  });
+}

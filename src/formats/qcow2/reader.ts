@@ -1,0 +1,175 @@
+/**
+ * Reads qcow2, versions 2 and 3 (`docs/interop/qcow2.txt`). The L1 table is kept in memory, L2 tables come through a
+ * small cache.
+ */
+
+import { MiB } from '../../binary/align.ts';
+import { type Extent, mergeNeighbours } from '../../image/extent.ts';
+import type { ImageDetails, ImageReader, InternalSnapshot, Note } from '../../image/reader.ts';
+import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
+import { corrupt, hasFeature, type Qcow2Header, readHeader, unsupported } from './header.ts';
+import { type L2Shape, type L2Table, l2Extents } from './l2-table.ts';
+import { readSnapshots } from './snapshots.ts';
+import {
+  BITMAPS_VALID,
+  cryptMethods,
+  DATA_FILE_RAW,
+  EntryHigh,
+  EntryLow,
+  Incompatible,
+  LAZY_REFCOUNTS,
+} from './structs.ts';
+
+/** Memory for L2 tables that have been read, in bytes. */
+const L2_CACHE_BYTES = 4 * MiB;
+
+export async function openQcow2(source: ByteSource): Promise<ImageReader> {
+  const header = await readHeader(source);
+  requireReadable(header);
+  const snapshots = await readSnapshots(source, header);
+  const tables = l2Tables(source, header, await readL1(source, header));
+  const { clusterSize, size: virtualSize, l2Entries } = header;
+  const shape: L2Shape = {
+    clusterBits: header.clusterBits,
+    clusterSize,
+    entrySize: header.l2EntrySize,
+    version: header.version,
+    codec: header.compressionType === 'zstd' ? 'zstd' : 'deflate',
+    virtualSize,
+    fileSize: source.size,
+  };
+  /** Guest bytes that one L2 table describes. */
+  const reach = clusterSize * l2Entries;
+
+  async function* extents(from: number, to: number): AsyncGenerator<Extent> {
+    for (let at = from; at < to; ) {
+      const index = Math.floor(at / reach);
+      const end = Math.min((index + 1) * reach, to);
+      const table = await tables.read(index);
+      if (table) yield* mergeNeighbours(l2Extents(table, shape, at, end));
+      else yield { kind: 'zero', guestOffset: at, length: end - at };
+      at = end;
+    }
+  }
+
+  return {
+    virtualSize,
+    unit: clusterSize,
+    details: details(header, snapshots),
+    notes: notes(header, snapshots),
+    extents,
+  };
+}
+
+/** @throws UnsupportedFeatureError, CorruptImageError `marked-corrupt` */
+function requireReadable(header: Qcow2Header): void {
+  if (header.cryptMethod !== 0) {
+    const method = cryptMethods[header.cryptMethod] ?? `method ${header.cryptMethod}`;
+    const hint = 'Decrypt it first: encrypted images are not supported yet.';
+    throw unsupported('encrypted', `The image is encrypted with ${method}.`, 32, hint);
+  }
+  if (hasFeature(header, Incompatible.corrupt)) {
+    throw corrupt('marked-corrupt', 'The image is marked as corrupt by the software that used it.', 72, {
+      hint: "Repair a copy with 'qemu-img check -r all'.",
+    });
+  }
+  if (hasFeature(header, Incompatible.dataFile)) {
+    const name = JSON.stringify(header.extensions.dataFile ?? '');
+    const hint = 'Nothing that an image names is opened; external data files are not supported yet.';
+    throw unsupported('needs-data-file', `The guest data is in another file, ${name}.`, 72, hint);
+  }
+  if (header.backingFile !== undefined) {
+    const name = JSON.stringify(header.backingFile);
+    const hint = 'Nothing that an image names is opened; flatten it first, with its backing file at hand.';
+    throw unsupported('needs-backing', `The image builds on a backing file, ${name}.`, 8, hint);
+  }
+}
+
+/** The L1 entries that the disk needs, as they stand in the file. */
+async function readL1(source: ByteSource, header: Qcow2Header): Promise<DataView> {
+  const bytes = await readBytes(source, header.l1TableOffset, header.l1Needed * 8, 'The L1 table');
+  return new DataView(bytes.buffer);
+}
+
+/** L2 tables by their index in the L1 table. */
+function l2Tables(source: ByteSource, header: Qcow2Header, l1: DataView) {
+  const { clusterSize, l2Entries, l1TableOffset } = header;
+  const capacity = Math.max(2, L2_CACHE_BYTES / clusterSize);
+  const cache = new Map<number, DataView>();
+
+  /** The place of an L2 table, 0 for none. */
+  function offsetOf(index: number): number {
+    const high = l1.getUint32(index * 8);
+    const low = l1.getUint32(index * 8 + 4);
+    const place = { guestOffset: index * clusterSize * l2Entries };
+    const entryOffset = l1TableOffset + index * 8;
+    if ((high & EntryHigh.reservedL1) !== 0 || (low & EntryLow.reservedL1) !== 0) {
+      throw corrupt('bad-table', 'Reserved bits are set in an L1 entry.', entryOffset, place);
+    }
+    const offset = (high & EntryHigh.offset) * 2 ** 32 + low;
+    if (offset % clusterSize !== 0) {
+      throw corrupt(
+        'bad-reference',
+        `The L2 table at byte ${offset} is not on a cluster.`,
+        entryOffset,
+        place,
+      );
+    }
+    return offset;
+  }
+
+  return {
+    async read(index: number): Promise<L2Table | undefined> {
+      const fileOffset = offsetOf(index);
+      if (fileOffset === 0) return undefined;
+      let view = cache.get(fileOffset);
+      if (view === undefined) {
+        requireInside(source, fileOffset, clusterSize, 'An L2 table');
+        view = new DataView((await readBytes(source, fileOffset, clusterSize, 'An L2 table')).buffer);
+        if (cache.size >= capacity) cache.delete(cache.keys().next().value as number);
+        cache.set(fileOffset, view);
+      }
+      return { view, fileOffset, guestOffset: index * clusterSize * l2Entries };
+    },
+  };
+}
+
+function notes(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): Note[] {
+  const found: Note[] = [];
+  if (hasFeature(header, Incompatible.dirty)) {
+    const message =
+      'The image was not closed cleanly: its refcounts may be wrong; the guest data is read as it is.';
+    found.push({ code: 'dirty', message });
+  }
+  if (snapshots.length > 0) {
+    const count = snapshots.length === 1 ? '1 internal snapshot' : `${snapshots.length} internal snapshots`;
+    found.push({ code: 'snapshots', message: `${count} in the image; only the active state is read.` });
+  }
+  return found;
+}
+
+function details(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): ImageDetails {
+  const { version, clusterSize, extensions } = header;
+  const data = {
+    compat: version === 2 ? '0.10' : '1.1',
+    'compression-type': header.compressionType,
+    'lazy-refcounts': version === 2 ? undefined : (header.compatibleFeatures & LAZY_REFCOUNTS) !== 0n,
+    'refcount-bits': 2 ** header.refcountOrder,
+    corrupt: version === 2 ? undefined : hasFeature(header, Incompatible.corrupt),
+    'extended-l2': version === 2 ? undefined : hasFeature(header, Incompatible.extendedL2),
+    bitmaps: extensions.bitmapCount,
+    'bitmaps-valid':
+      extensions.bitmapCount === undefined ? undefined : (header.autoclearFeatures & BITMAPS_VALID) !== 0n,
+    'data-file': extensions.dataFile,
+    'data-file-raw':
+      extensions.dataFile === undefined ? undefined : (header.autoclearFeatures & DATA_FILE_RAW) !== 0n,
+  };
+  return {
+    clusterSize,
+    dirty: hasFeature(header, Incompatible.dirty),
+    ...(header.backingFile !== undefined && { backingFile: header.backingFile }),
+    ...(extensions.backingFormat !== undefined && { backingFormat: extensions.backingFormat }),
+    ...(snapshots.length > 0 && { snapshots }),
+    specific: data,
+  };
+}

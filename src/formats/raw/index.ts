@@ -1,0 +1,19 @@
+/** raw: the guest's bytes and nothing else. Recognised last, by nothing else having answered. */
+
+import { defineFormat } from '../../image/format.ts';
+import { rawLayout } from './layout.ts';
+import { openRaw } from './reader.ts';
+
+export const raw = defineFormat({
+  name: 'raw',
+  title: 'the bytes of the disk, nothing else',
+  aliases: ['img'],
+  suffixes: ['.raw', '.img'],
+  compression: 'never',
+  sizeUnit: 1,
+  openOptions: {},
+  createOptions: {},
+  probe: () => false,
+  open: async (source) => openRaw(source),
+  writer: (virtualSize) => rawLayout(virtualSize),
+});

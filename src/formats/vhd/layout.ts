@@ -1,0 +1,134 @@
+/**
+ * File map of the VHD images that we write:
+ *
+ *     fixed     guest bytes │ footer (512)
+ *     dynamic   footer copy (512) │ dynamic header (1024) │ BAT, whole sectors │ blocks │ footer (512)
+ *               block: sector bitmap (512, all ones) │ 2 MiB of guest bytes
+ */
+
+import { alignUp, ceilDiv, MiB, SECTOR } from '../../binary/align.ts';
+import { geometryOf } from '../../binary/chs.ts';
+import { OptionError } from '../../errors.ts';
+import { rankInOrder } from '../../image/allocation.ts';
+import type { Layout } from '../../image/layout.ts';
+import { bytesSection, paddingSection, tableSection } from '../../image/section.ts';
+import type { Identity } from '../../image/writer.ts';
+import { MAX_VIRTUAL_SIZE } from './reader.ts';
+import {
+  ALL_ONES,
+  DiskType,
+  DYNAMIC_COOKIE,
+  dynamicHeader,
+  EPOCH_2000,
+  encodeDynamicHeader,
+  encodeFooter,
+  FOOTER_COOKIE,
+  UNUSED_ENTRY,
+  VERSION_1_0,
+  vhdFooter,
+} from './structs.ts';
+
+/** The block size that every reader is used to. */
+const BLOCK_SIZE = 2 * MiB;
+/** One bit a sector: exactly one sector. All ones: every sector of the block counts. */
+const BLOCK_BITMAP = new Uint8Array(BLOCK_SIZE / SECTOR / 8).fill(0xff);
+
+const HEADER_OFFSET = vhdFooter.size;
+const TABLE_OFFSET = HEADER_OFFSET + dynamicHeader.size;
+
+/** @throws OptionError `bad-size` over 2040 GiB, or for a disk of no bytes */
+export function vhdLayout(virtualSize: number, subformat: 'fixed' | 'dynamic'): Layout {
+  if (virtualSize > MAX_VIRTUAL_SIZE || virtualSize === 0) {
+    throw new OptionError('bad-size', `A VHD cannot hold a disk of ${virtualSize} bytes.`, {
+      format: 'vhd',
+      hint: 'It holds 512 bytes to 2040 GiB. Larger disks fit into qcow2, raw or ZVHD2.',
+    });
+  }
+  return subformat === 'fixed' ? fixedLayout(virtualSize) : dynamicLayout(virtualSize);
+}
+
+const fixedLayout = (virtualSize: number): Layout => ({
+  kind: 'layout',
+  virtualSize,
+  unit: 64 * 1024,
+  dataStart: 0,
+  placement: 'in-place',
+  blockHead: new Uint8Array(0),
+  sections: (_, identity) => ({
+    head: [],
+    tail: [bytesSection('footer', footer(virtualSize, DiskType.fixed, ALL_ONES, identity))],
+  }),
+});
+
+function dynamicLayout(virtualSize: number): Layout {
+  const blockCount = ceilDiv(virtualSize, BLOCK_SIZE);
+  const dataStart = TABLE_OFFSET + alignUp(blockCount * 4, SECTOR);
+  const stride = BLOCK_BITMAP.length + BLOCK_SIZE;
+  return {
+    kind: 'layout',
+    virtualSize,
+    unit: BLOCK_SIZE,
+    dataStart,
+    placement: 'packed',
+    blockHead: BLOCK_BITMAP,
+    sections(allocation, identity) {
+      const footerBytes = footer(virtualSize, DiskType.dynamic, BigInt(HEADER_OFFSET), identity);
+      const rankOf = rankInOrder(allocation);
+      const table = tableSection('BAT', blockCount, 4, (view, at, block) => {
+        const sector = (dataStart + rankOf(block) * stride) / SECTOR;
+        view.setUint32(at, allocation.has(block) ? sector : UNUSED_ENTRY);
+      });
+      return {
+        head: [
+          bytesSection('footer copy', footerBytes),
+          bytesSection('dynamic disk header', header(blockCount)),
+          table,
+          paddingSection(table.length, SECTOR),
+        ],
+        tail: [bytesSection('footer', footerBytes)],
+      };
+    },
+  };
+}
+
+/**
+ * The creator is Hyper-V's, because every reader then takes the current size and nobody cuts or rounds the disk to a
+ * product of cylinders, heads and sectors.
+ */
+function footer(size: number, diskType: number, dataOffset: bigint, identity: Identity): Uint8Array {
+  return encodeFooter({
+    cookie: FOOTER_COOKIE,
+    features: 2,
+    fileFormatVersion: VERSION_1_0,
+    dataOffset,
+    timeStamp: Math.max(0, identity.timestamp - EPOCH_2000),
+    creatorApplication: 'win ',
+    creatorVersion: 0x000a0000,
+    creatorHostOs: 'Wi2k',
+    originalSize: size,
+    currentSize: size,
+    ...geometryOf(size),
+    diskType,
+    checksum: 0,
+    uniqueId: identity.uuid,
+    savedState: 0,
+    reserved: new Uint8Array(427),
+  });
+}
+
+const header = (maxTableEntries: number): Uint8Array =>
+  encodeDynamicHeader({
+    cookie: DYNAMIC_COOKIE,
+    dataOffset: ALL_ONES,
+    tableOffset: TABLE_OFFSET,
+    headerVersion: VERSION_1_0,
+    maxTableEntries,
+    blockSize: BLOCK_SIZE,
+    checksum: 0,
+    parentUniqueId: new Uint8Array(16),
+    parentTimeStamp: 0,
+    reserved: 0,
+    parentUnicodeName: new Uint8Array(512),
+    parentLocatorEntries: new Uint8Array(192),
+    reserved2: new Uint8Array(256),
+  });

@@ -1,0 +1,38 @@
+/**
+ * File map of a ZVHD image:
+ *
+ *     footer (4096) │ records, each a multiple of 4096 │ the same footer (4096)
+ */
+
+import { ceilDiv } from '../../binary/align.ts';
+import { CHAIN_HEADER } from '../../codecs/chained-deflate.ts';
+import { codecOf } from '../../codecs/index.ts';
+import type { Appender } from '../../image/appender.ts';
+import type { Identity } from '../../image/writer.ts';
+import { footerPage, newFooter, PAGE, sealed } from '../zvhd-stream/footer.ts';
+import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
+import { requireBlockNumbers } from '../zvhd-stream/size.ts';
+import { ZVHD_BLOCK, ZVHD_COOKIE } from './structs.ts';
+
+/** @throws OptionError `bad-size` */
+export function zvhdAppender(virtualSize: number, level: number | undefined): Appender {
+  requireBlockNumbers('zvhd', virtualSize, ceilDiv(virtualSize, ZVHD_BLOCK));
+  const codec = 'deflate-chained';
+  const footer = (identity: Identity) => footerPage(sealed(newFooter(ZVHD_COOKIE, virtualSize, identity)));
+  /** The zlib header of the one stream stands in the first record. */
+  const streamHeader = (address: number): Uint8Array =>
+    address === PAGE ? CHAIN_HEADER : CHAIN_HEADER.subarray(0, 0);
+  return {
+    kind: 'appender',
+    virtualSize,
+    unit: ZVHD_BLOCK,
+    dataStart: PAGE,
+    codec,
+    level: level ?? codecOf(codec).levels.default,
+    storesIncompressible: false,
+    place: (address, payloadLength) => placeRecord(address, streamHeader(address).length + payloadLength),
+    frame: (block, payload, { fileOffset }) => frameRecord(block, [streamHeader(fileOffset), payload]),
+    head: (_, identity) => footer(identity),
+    tail: (_, identity) => [footer(identity)],
+  };
+}

@@ -1,0 +1,25 @@
+/** ZVHD: Huawei Cloud's first image format, one zlib stream through all stored blocks. */
+
+import { SECTOR } from '../../binary/align.ts';
+import { defineFormat } from '../../image/format.ts';
+import { optionalInteger } from '../../image/options.ts';
+import { hasCookie } from '../zvhd-stream/footer.ts';
+import { zvhdAppender } from './appender.ts';
+import { openZvhd } from './reader.ts';
+import { ZVHD_COOKIE } from './structs.ts';
+
+export const zvhd = defineFormat({
+  name: 'zvhd',
+  title: "Huawei Cloud's compressed stream format",
+  aliases: [],
+  suffixes: ['.zvhd'],
+  compression: 'always',
+  sizeUnit: SECTOR,
+  openOptions: {},
+  createOptions: {
+    compressionLevel: optionalInteger('compression_level', 1, 9, 'zlib level, 6 by default'),
+  },
+  probe: ({ head }) => hasCookie(head, ZVHD_COOKIE),
+  open: openZvhd,
+  writer: (virtualSize, { compressionLevel }) => zvhdAppender(virtualSize, compressionLevel),
+});

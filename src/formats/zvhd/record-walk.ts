@@ -1,0 +1,108 @@
+/** Walks a ZVHD's records from the front, once, and remembers where they stand. */
+
+import { CorruptImageError } from '../../errors.ts';
+import { type ByteSource, readBytes } from '../../io/source.ts';
+import { PAGE } from '../zvhd-stream/footer.ts';
+import {
+  END_MARK_LENGTH,
+  recordHeader,
+  recordLength,
+  requireEndMark,
+  requireRecordHeader,
+} from '../zvhd-stream/record.ts';
+import { ZVHD_BLOCK } from './structs.ts';
+
+export interface StoredRecord {
+  readonly block: number;
+  readonly fileOffset: number;
+  /** Bytes of the whole record. */
+  readonly length: number;
+}
+
+export interface RecordWalk {
+  /** The records of block `block` and later ones, in guest order, walking on as needed. */
+  from(block: number): AsyncGenerator<StoredRecord>;
+  /** The record at a position that has been walked. */
+  at(position: number): StoredRecord;
+  /** The position of the walked record at `fileOffset`. */
+  positionOf(fileOffset: number): number;
+}
+
+export function walkRecords(
+  source: ByteSource,
+  { dataEnd, blockCount }: { readonly dataEnd: number; readonly blockCount: number },
+): RecordWalk {
+  const blocks: number[] = [];
+  /** Where each record begins, and behind them where the next one would. */
+  const offsets: number[] = [PAGE];
+
+  /** Finds one more record; false at the end. */
+  async function advance(): Promise<boolean> {
+    const fileOffset = offsets.at(-1) as number;
+    if (fileOffset === dataEnd) return false;
+    const header = await readHeader(source, fileOffset);
+    const end = fileOffset + recordLength(header.payloadLength);
+    const block = header.blockNumber;
+    if (end > dataEnd) {
+      throw fail(
+        'truncated',
+        `The record of block ${block} should end at byte ${end}, past the data.`,
+        fileOffset,
+      );
+    }
+    if (block >= blockCount || block <= (blocks.at(-1) ?? -1)) {
+      throw fail('bad-reference', `Block ${block} does not follow in guest order on this disk.`, fileOffset);
+    }
+    requireEndMark(await readBytes(source, end - END_MARK_LENGTH, END_MARK_LENGTH, 'A record'), 'zvhd', end);
+    blocks.push(block);
+    offsets.push(end);
+    return true;
+  }
+
+  const at = (position: number): StoredRecord => {
+    const fileOffset = offsets[position] as number;
+    return {
+      block: blocks[position] as number,
+      fileOffset,
+      length: (offsets[position + 1] as number) - fileOffset,
+    };
+  };
+
+  return {
+    async *from(block) {
+      for (let position = lowerBound(blocks, block); ; position++) {
+        while (position >= blocks.length) {
+          if (!(await advance())) return;
+        }
+        const record = at(position);
+        if (record.block >= block) yield record;
+      }
+    },
+    at,
+    positionOf: (fileOffset) => lowerBound(offsets, fileOffset),
+  };
+}
+
+async function readHeader(source: ByteSource, fileOffset: number) {
+  const bytes = await readBytes(source, fileOffset, recordHeader.size, 'A record');
+  return requireRecordHeader(bytes, { format: 'zvhd', fileOffset, blockSize: ZVHD_BLOCK });
+}
+
+/** The first index whose value is at least `wanted`, in an ascending list. */
+function lowerBound(list: readonly number[], wanted: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle] as number) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const fail = (code: 'truncated' | 'bad-reference', message: string, fileOffset: number): CorruptImageError =>
+  new CorruptImageError(code, message, {
+    format: 'zvhd',
+    fileOffset,
+    hint: 'The image is damaged or incomplete: fetch it again.',
+  });

@@ -1,0 +1,96 @@
+/**
+ * Appenders: the writers of compressed formats. Where a block goes is known only once the blocks before it are
+ * compressed; records are appended in guest order.
+ *
+ *     head │ records, from dataStart, one for each stored block │ tail
+ *
+ * The length of each block's payload, in guest order, is all that a conversion has to remember: where every record
+ * stands follows from it.
+ */
+
+import type { CodecName } from '../codecs/index.ts';
+import type { Identity } from './writer.ts';
+
+/** Where a record goes: [fileOffset, end). A gap before it reads as zeros. */
+export interface Placement {
+  readonly fileOffset: number;
+  readonly end: number;
+}
+
+export interface Appender {
+  readonly kind: 'appender';
+  /** Bytes of the virtual disk. */
+  readonly virtualSize: number;
+  /** Guest bytes in a block, a power of two; the last block is filled with zeros. */
+  readonly unit: number;
+  /** Bytes of the head: file offset of the first record. */
+  readonly dataStart: number;
+  /** How workers compress a block. */
+  readonly codec: CodecName;
+  readonly level: number;
+  /** Is a block that compression does not make smaller stored as it is (so its payload has `unit` bytes)? */
+  readonly storesIncompressible: boolean;
+  /** The place of the next record, when the records so far end at `address`. Pure and cheap. */
+  place(address: number, payloadLength: number): Placement;
+  /** The bytes of a record, exactly those of its placement. */
+  frame(block: number, payload: Uint8Array, placement: Placement): readonly Uint8Array[];
+  /** The first `dataStart` bytes of the file. */
+  head(stored: StoredBlocks, identity: Identity): Uint8Array;
+  /** What follows the last record, in order. */
+  tail(stored: StoredBlocks, identity: Identity): Iterable<Uint8Array>;
+}
+
+/** Payload lengths by block while they are found, 0 for a block that is not stored; shared between threads. */
+export interface PayloadLengths {
+  readonly lengths: Uint32Array<SharedArrayBuffer>;
+}
+
+export const createPayloadLengths = (blockCount: number): PayloadLengths =>
+  payloadLengthsOver(new SharedArrayBuffer(blockCount * 4));
+
+/** The same lengths on another thread. */
+export const payloadLengthsOver = (memory: SharedArrayBuffer): PayloadLengths => ({
+  lengths: new Uint32Array(memory),
+});
+
+export interface StoredBlock extends Placement {
+  readonly block: number;
+  readonly payloadLength: number;
+}
+
+/** All records of a finished file, in the order in which they stand. */
+export interface StoredBlocks {
+  readonly blockCount: number;
+  readonly storedCount: number;
+  /** File offset behind the last record. */
+  readonly dataEnd: number;
+  has(block: number): boolean;
+  /** The records in guest order. */
+  records(): Generator<StoredBlock>;
+}
+
+export function storedBlocks(appender: Appender, { lengths }: PayloadLengths): StoredBlocks {
+  function* records(): Generator<StoredBlock> {
+    let address = appender.dataStart;
+    for (let block = 0; block < lengths.length; block++) {
+      const payloadLength = lengths[block] as number;
+      if (payloadLength === 0) continue;
+      const { fileOffset, end } = appender.place(address, payloadLength);
+      yield { block, payloadLength, fileOffset, end };
+      address = end;
+    }
+  }
+  let storedCount = 0;
+  let dataEnd = appender.dataStart;
+  for (const record of records()) {
+    storedCount += 1;
+    dataEnd = record.end;
+  }
+  return {
+    blockCount: lengths.length,
+    storedCount,
+    dataEnd,
+    has: (block) => lengths[block] !== 0,
+    records,
+  };
+}

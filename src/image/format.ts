@@ -1,0 +1,56 @@
+/** What a format is: how to recognise it, read it and write it. One folder each under `formats/`. */
+
+import type { ByteSource } from '../io/source.ts';
+import type { OptionSpecs, OptionValues } from './options.ts';
+import type { ImageReader } from './reader.ts';
+import type { Writer } from './writer.ts';
+
+/** The bytes by which formats are told apart. */
+export interface ProbeSample {
+  /** The first {@link PROBE_LENGTH} bytes, fewer in a smaller file. */
+  readonly head: Uint8Array;
+  /** The last {@link PROBE_LENGTH} bytes, fewer in a smaller file. */
+  readonly tail: Uint8Array;
+  readonly size: number;
+}
+
+/** Bytes at each end that {@link Format.probe} sees. */
+export const PROBE_LENGTH = 512;
+
+export interface Format<
+  Name extends string = string,
+  OpenSpecs extends OptionSpecs = OptionSpecs,
+  CreateSpecs extends OptionSpecs = OptionSpecs,
+> {
+  readonly name: Name;
+  /** One line for people. */
+  readonly title: string;
+  /** Other names that users know it by. */
+  readonly aliases: readonly string[];
+  /** File name endings, the first one preferred. */
+  readonly suffixes: readonly string[];
+  /** `optional`: there is a create option `compress`. */
+  readonly compression: 'never' | 'optional' | 'always';
+  /** Virtual sizes that it writes are multiples of this, in bytes. */
+  readonly sizeUnit: number;
+  readonly openOptions: OpenSpecs;
+  readonly createOptions: CreateSpecs;
+  /** Do the bytes claim to be of this format, broken or not? Pure, and never throws. */
+  probe(sample: ProbeSample): boolean;
+  /**
+   * Reads and checks the metadata that every read needs.
+   * @throws CorruptImageError, UnsupportedFeatureError, ImageIoError
+   */
+  open(source: ByteSource, options: OptionValues<OpenSpecs>): Promise<ImageReader>;
+  /**
+   * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
+   * give the same writer on every thread.
+   * @throws OptionError when the format cannot hold the size, or options contradict each other
+   */
+  writer(virtualSize: number, options: OptionValues<CreateSpecs>): Writer;
+}
+
+/** Declares a format; infers the types of its options. */
+export const defineFormat = <const N extends string, O extends OptionSpecs, C extends OptionSpecs>(
+  format: Format<N, O, C>,
+): Format<N, O, C> => format;

@@ -1,0 +1,87 @@
+/** An opened disk image: the rich access above a format's narrow reader. */
+
+import { OptionError } from '../errors.ts';
+import type { ByteSource } from '../io/source.ts';
+import { clipExtent, type Extent, guestEnd, mergedExtents } from './extent.ts';
+import { type GuestReader, guestReader, widened } from './read-extents.ts';
+import type { ImageDetails, ImageReader, Note } from './reader.ts';
+
+export interface DiskImage extends AsyncDisposable {
+  /** The name of its format, as in the list of formats. */
+  readonly format: string;
+  /** Where its bytes come from. */
+  readonly source: ByteSource;
+  /** Bytes that the guest sees. */
+  readonly virtualSize: number;
+  /** Natural block in bytes, a power of two; reads at its multiples are the cheapest. */
+  readonly unit: number;
+  /** Must it be read in guest order to be fast? */
+  readonly isSequential: boolean;
+  readonly details: ImageDetails;
+  /** What a user should know, though the image can be read. */
+  readonly notes: readonly Note[];
+  /**
+   * The extents of the guest range [from, to), by default of the whole disk: sorted, gapless, merged. The first and
+   * the last are clipped to the range, except a compressed block, which is always whole.
+   * @throws CorruptImageError where the metadata breaks a rule of the format
+   */
+  extents(from?: number, to?: number): AsyncIterable<Extent>;
+  /**
+   * Fills all of `into` with guest bytes from `guestOffset`.
+   * @throws OptionError `bad-size` for a range that is not on the disk, CorruptImageError, ImageIoError
+   */
+  read(into: Uint8Array, guestOffset: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function diskImage(format: string, source: ByteSource, reader: ImageReader): DiskImage {
+  const { virtualSize, unit, details, notes } = reader;
+  const isSequential = reader.isSequential ?? false;
+
+  function requireOnDisk(from: number, to: number): void {
+    if (Number.isSafeInteger(from) && 0 <= from && from <= to && to <= virtualSize) return;
+    throw new OptionError('bad-size', `[${from}, ${to}) is not a range of a disk of ${virtualSize} bytes.`);
+  }
+
+  /** Guest readers reuse buffers, so each serves one call at a time. */
+  const idle: GuestReader[] = [];
+  async function readOnce(into: Uint8Array, guestOffset: number): Promise<void> {
+    const guest = idle.pop() ?? guestReader(format, source, reader);
+    await guest.read(into, guestOffset);
+    idle.push(guest);
+  }
+
+  /** A sequential image has one decoder: calls queue up behind each other. */
+  let last: Promise<void> = Promise.resolve();
+  function readInTurn(into: Uint8Array, guestOffset: number): Promise<void> {
+    const turn = last.then(() => readOnce(into, guestOffset));
+    last = turn.catch(() => {}); // the caller of this turn sees the error; the next turn starts afresh
+    return turn;
+  }
+
+  async function* extents(from: number, to: number): AsyncGenerator<Extent> {
+    requireOnDisk(from, to);
+    for await (const extent of mergedExtents(reader.extents(...widened(reader, from, to)))) {
+      const isInRange = extent.guestOffset < to && guestEnd(extent) > from;
+      if (isInRange) yield clipExtent(extent, from, to);
+    }
+  }
+
+  const close = () => source.close();
+  return {
+    format,
+    source,
+    virtualSize,
+    unit,
+    isSequential,
+    details,
+    notes,
+    extents: (from = 0, to = virtualSize) => extents(from, to),
+    async read(into, guestOffset) {
+      requireOnDisk(guestOffset, guestOffset + into.length);
+      await (isSequential ? readInTurn(into, guestOffset) : readOnce(into, guestOffset));
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,123 @@
+/** Reading guest bytes, written once for all formats: extents in, bytes out, neighbouring blocks in one read. */
+
+import { codecOf } from '../codecs/index.ts';
+import { ImageError } from '../errors.ts';
+import type { ByteSource } from '../io/source.ts';
+import { requireInside } from '../io/source.ts';
+import { type Extent, guestEnd, type PackedExtent } from './extent.ts';
+import type { ImageReader } from './reader.ts';
+
+/** Compressed blocks that stand near each other are read together, up to this many bytes. */
+const MAX_READ = 4 * 1024 * 1024;
+/** A gap that is cheaper to read than to skip. */
+const MAX_GAP = 64 * 1024;
+
+/**
+ * Reads a range of a disk, reusing its buffers from call to call: one per image and thread, and one call at a
+ * time.
+ */
+export interface GuestReader {
+  /** Fills all of `into` from `guestOffset`; the range must lie on the disk. */
+  read(into: Uint8Array, guestOffset: number): Promise<void>;
+}
+
+export function guestReader(format: string, source: ByteSource, reader: ImageReader): GuestReader {
+  let stored = new Uint8Array(0);
+  let block = new Uint8Array(0);
+
+  /** Decodes `extent`, whose stored bytes are `packed`, and copies the part that `into` asks for. */
+  async function unpack(extent: PackedExtent, packed: Uint8Array, into: Uint8Array, guestOffset: number) {
+    const start = Math.max(extent.guestOffset, guestOffset);
+    const end = Math.min(guestEnd(extent), guestOffset + into.length);
+    const isWhole = end - start === extent.unpackedLength;
+    if (!isWhole && block.length < extent.unpackedLength) block = new Uint8Array(extent.unpackedLength);
+    const unpacked = isWhole
+      ? into.subarray(start - guestOffset, end - guestOffset)
+      : block.subarray(0, extent.unpackedLength);
+    try {
+      if (reader.unpack) await reader.unpack(extent, packed, unpacked);
+      else codecOf(extent.codec).unpack(packed, unpacked);
+    } catch (error) {
+      throw placed(error, format, extent);
+    }
+    if (!isWhole) {
+      const from = start - extent.guestOffset;
+      into.set(block.subarray(from, from + end - start), start - guestOffset);
+    }
+  }
+
+  /** Reads neighbouring packed extents with one read and decodes them. */
+  async function unpackRun(run: readonly PackedExtent[], into: Uint8Array, guestOffset: number) {
+    const first = run[0] as PackedExtent;
+    const last = run.at(-1) as PackedExtent;
+    const length = last.fileOffset + last.storedLength - first.fileOffset;
+    requireInside(source, first.fileOffset, length, 'A compressed block');
+    if (stored.length < length) stored = new Uint8Array(Math.max(length, MAX_READ));
+    await source.read(stored.subarray(0, length), first.fileOffset);
+    for (const extent of run) {
+      const at = extent.fileOffset - first.fileOffset;
+      await unpack(extent, stored.subarray(at, at + extent.storedLength), into, guestOffset);
+    }
+  }
+
+  return {
+    async read(into, guestOffset) {
+      const to = guestOffset + into.length;
+      let run: PackedExtent[] = [];
+      for await (const extent of reader.extents(...widened(reader, guestOffset, to))) {
+        if (run.length > 0 && !joins(run, extent)) {
+          await unpackRun(run, into, guestOffset);
+          run = [];
+        }
+        if (extent.kind === 'packed') {
+          run.push(extent);
+          continue;
+        }
+        const start = Math.max(extent.guestOffset, guestOffset);
+        const end = Math.min(guestEnd(extent), to);
+        if (start >= end) continue;
+        const part = into.subarray(start - guestOffset, end - guestOffset);
+        if (extent.kind === 'zero') {
+          part.fill(0);
+        } else {
+          const fileOffset = extent.fileOffset + start - extent.guestOffset;
+          requireInside(source, fileOffset, part.length, 'A data block');
+          await source.read(part, fileOffset);
+        }
+      }
+      if (run.length > 0) await unpackRun(run, into, guestOffset);
+    },
+  };
+}
+
+/** [from, to) widened to whole units of the image, as readers want it. */
+export function widened(reader: ImageReader, from: number, to: number): [from: number, to: number] {
+  const { unit, virtualSize } = reader;
+  return [from - (from % unit), Math.min(Math.ceil(to / unit) * unit, virtualSize)];
+}
+
+/** May `extent` be read together with the run before it? */
+function joins(run: readonly PackedExtent[], extent: Extent): boolean {
+  if (extent.kind !== 'packed') return false;
+  const first = run[0] as PackedExtent;
+  const last = run.at(-1) as PackedExtent;
+  const gap = extent.fileOffset - (last.fileOffset + last.storedLength);
+  // qcow2 gives stored lengths in whole sectors, so that a block may begin within the last sector of another.
+  const follows = extent.fileOffset >= last.fileOffset && gap <= MAX_GAP;
+  return follows && extent.fileOffset + extent.storedLength - first.fileOffset <= MAX_READ;
+}
+
+/** Adds the place to an error of a codec, which knows only the payload. */
+function placed(error: unknown, format: string, extent: PackedExtent): unknown {
+  if (!(error instanceof ImageError) || error.fileOffset !== undefined) return error;
+  const { fileOffset, guestOffset } = extent;
+  const ErrorClass = error.constructor as typeof ImageError;
+  const hint = error.hint ?? 'The image is damaged here: fetch it again, or take it from a backup.';
+  return new ErrorClass(error.code, error.message, {
+    format,
+    fileOffset,
+    guestOffset,
+    hint,
+    cause: error.cause,
+  });
+}

@@ -1,0 +1,70 @@
+/** What a format's reader is: metadata turned into extents. Guest data never flows through it. */
+
+import type { Extent, PackedExtent } from './extent.ts';
+
+/** Something that a user should know, though the image can be read. */
+export interface Note {
+  readonly code: string;
+  readonly message: string;
+}
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined };
+
+/** A state of the disk that is kept inside the image. */
+export interface InternalSnapshot {
+  readonly id: string;
+  readonly name: string;
+  /** Bytes of saved machine state, 0 without one. */
+  readonly stateSize: number;
+  /** Seconds and nanoseconds since 1970-01-01T00:00:00Z. */
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  /** Nanoseconds that the virtual machine had run. */
+  readonly clock: number;
+}
+
+/** What an image says of itself beside its size. */
+export interface ImageDetails {
+  /** Allocation unit of the image in bytes, where its format has one. */
+  readonly clusterSize?: number;
+  /** It was in use when it was last written. */
+  readonly dirty?: boolean;
+  /** Does it hold compressed blocks? Left out where only reading all metadata would tell. */
+  readonly compressed?: boolean;
+  readonly backingFile?: string;
+  readonly backingFormat?: string;
+  readonly snapshots?: readonly InternalSnapshot[];
+  /** The size asked for when the image was made, where the format keeps it apart from the virtual size. */
+  readonly originalSize?: number;
+  /** Fields of this format only, under qemu-img's names where it has them. */
+  readonly specific: { readonly [key: string]: JsonValue | undefined };
+}
+
+export interface ImageReader {
+  /** Bytes that the guest sees. */
+  readonly virtualSize: number;
+  /** Natural block in bytes, a power of two: reads at its multiples never decode a block twice. */
+  readonly unit: number;
+  readonly details: ImageDetails;
+  readonly notes: readonly Note[];
+  /**
+   * The extents of [from, to), both multiples of {@link ImageReader.unit} or the end of the disk. Sorted and
+   * gapless; neighbours may say the same.
+   * @throws CorruptImageError where the metadata breaks a rule of the format
+   */
+  extents(from: number, to: number): AsyncIterable<Extent>;
+  /** Is reading in guest order cheap, and jumping back expensive, because blocks build on the ones before them? */
+  readonly isSequential?: boolean;
+  /**
+   * Decodes `stored`, the stored bytes of `extent`, into all of `into`. Left out where the extent's codec is all
+   * there is to it; given where a record surrounds the payload, or blocks build on each other.
+   * @throws CorruptImageError
+   */
+  unpack?(extent: PackedExtent, stored: Uint8Array, into: Uint8Array): Promise<void>;
+}

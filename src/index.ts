@@ -1,0 +1,40 @@
+/**
+ * diskimg converts virtual disk images. This is its public API, and all that the command line uses.
+ *
+ *     import { convert, openImage } from 'diskimg';
+ *
+ *     await convert('disk.qcow2', 'disk.zvhd2', { format: 'zvhd2' });
+ *     await using image = await openImage('disk.vhd');
+ *     console.log(image.virtualSize);
+ */
+
+export type { Progress } from './conversion/run.ts';
+export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
+export {
+  BudgetError,
+  CancelledError,
+  CorruptImageError,
+  type ErrorCode,
+  type ErrorDetails,
+  ImageError,
+  ImageIoError,
+  OptionError,
+  UnknownFormatError,
+  UnsupportedFeatureError,
+} from './errors.ts';
+export {
+  type CreateOptions,
+  type FormatName,
+  formatBySuffix,
+  formatNamed,
+  formats,
+  type OpenOptions,
+} from './formats/index.ts';
+export type { DataExtent, Extent, PackedExtent, ZeroExtent } from './image/extent.ts';
+export type { Format } from './image/format.ts';
+export type { DiskImage } from './image/image.ts';
+export { formatSize, type Option, type OptionSpecs, parseOption, parseSize } from './image/options.ts';
+export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/reader.ts';
+export { type ImageInfo, imageInfo } from './info.ts';
+export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
+export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';

@@ -1,0 +1,107 @@
+/**
+ * An output file under construction. It grows beside its final name, as `.NAME.SUFFIX.partial`, and takes that
+ * name only when it is complete and flushed; until then an existing file of that name stays as it is.
+ */
+
+import { constants } from 'node:fs';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { ImageIoError } from '../errors.ts';
+import { cannotWrite } from './file-target.ts';
+
+export interface FileOutput {
+  /** The file under construction, to be opened with `openFileTarget` on any thread. */
+  readonly partialPath: string;
+  /** Sets the length in bytes; what was not written reads as zeros. */
+  resize(size: number): Promise<void>;
+  /** Flushes the file to its disk and gives it its name. @throws ImageIoError `write-failed` */
+  commit(): Promise<void>;
+  /** Removes the file. Safe to call after {@link FileOutput.commit}, and twice. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Begins the file `path`; `suffix` tells it from other attempts.
+ * @throws ImageIoError `write-failed`, `not-a-file` when the name belongs to something else than a file
+ */
+export async function createFileOutput(path: string, suffix: string): Promise<FileOutput> {
+  const finalPath = await replaceablePath(path);
+  const folder = dirname(finalPath);
+  const partialPath = join(folder, `.${basename(finalPath)}.${suffix}.partial`);
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+  const guard = <T>(action: Promise<T>): Promise<T> =>
+    action.catch((cause) => {
+      throw cannotWrite(path, undefined, cause);
+    });
+  const handle = await guard(open(partialPath, flags, 0o666));
+  let state: 'open' | 'committed' | 'abandoned' = 'open';
+  return {
+    partialPath,
+    resize: (size) => guard(handle.truncate(size)),
+    async commit() {
+      await guard(handle.sync());
+      await guard(handle.close());
+      await guard(rename(partialPath, finalPath));
+      state = 'committed';
+      await guard(flushFolder(folder));
+    },
+    async abandon() {
+      if (state !== 'open') return;
+      state = 'abandoned';
+      await closeQuietly(handle);
+      await guard(unlink(partialPath));
+    },
+  };
+}
+
+/** Follows symbolic links: what the name finally stands for must be a file, or nothing yet. */
+async function replaceablePath(path: string): Promise<string> {
+  const existing = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined;
+    throw cannotWrite(path, undefined, cause);
+  });
+  if (existing === undefined) return resolve(path);
+  if (existing.isFile()) return realpath(path);
+  const what = existing.isDirectory() ? 'a directory' : 'not a regular file';
+  throw new ImageIoError('not-a-file', `${path} is ${what}.`, {
+    hint: 'Name a file for the output; it is created, or replaced when the conversion is complete.',
+  });
+}
+
+/** @throws ImageIoError `same-file` when the output would replace the file that is being read */
+export async function requireOtherFile(sourcePath: string | undefined, outputPath: string): Promise<void> {
+  if (sourcePath === undefined) return;
+  const identities = await Promise.all(
+    [sourcePath, outputPath].map((path) => stat(path, { bigint: true }).catch(() => undefined)),
+  );
+  const [source, output] = identities;
+  if (source === undefined || output === undefined) return; // opening them tells more than this check could
+  if (source.dev !== output.dev || source.ino !== output.ino) return;
+  throw new ImageIoError('same-file', `${outputPath} is the image that is being converted.`, {
+    hint: 'Write to another name, and rename it afterwards.',
+  });
+}
+
+/** Makes a rename survive a power failure. Windows cannot open folders, and needs no flush of them. */
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EISDIR' || cause.code === 'EPERM' || cause.code === 'EACCES') return undefined;
+    throw cause;
+  });
+  try {
+    await handle?.sync();
+  } catch (cause) {
+    if (!isUnsupported(cause)) throw cause;
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** Some filesystems refuse to flush a folder; the file itself was flushed before. */
+const isUnsupported = (cause: unknown): boolean =>
+  ['EINVAL', 'EPERM', 'ENOTSUP', 'EBADF'].includes((cause as NodeJS.ErrnoException).code ?? '');
+
+/** The handle may have been closed by a commit that failed later. */
+async function closeQuietly(handle: FileHandle): Promise<void> {
+  if (handle.fd >= 0) await handle.close();
+}

@@ -1,0 +1,126 @@
+/** Files and block devices as sources: asynchronous on the main thread, blocking on a worker's own thread. */
+
+import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { CorruptImageError, ImageIoError } from '../errors.ts';
+import { holeFinder } from './file-holes.ts';
+import type { ByteSource } from './source.ts';
+
+/**
+ * Opens a file or a block device for the main thread: reads do not block it, and holes are found where the
+ * platform tells them.
+ * @throws ImageIoError `not-found`, `not-a-file`, `read-failed`
+ */
+export async function openFileSource(path: string): Promise<ByteSource> {
+  const handle = await open(path, 'r').catch((cause) => {
+    throw cannotOpen(path, cause);
+  });
+  try {
+    const stats = await handle.stat({ bigint: true });
+    requireFileOrDevice(path, stats);
+    const size = stats.isFile() ? Number(stats.size) : await deviceSize(handle);
+    const find = stats.isFile() ? holeFinder() : undefined;
+    return {
+      name: path,
+      size,
+      descriptor: { kind: 'file', path: resolve(path) },
+      ...(stats.isFile() && { allocatedSize: Number(stats.blocks) * 512 }),
+      async read(into, fileOffset) {
+        for (let done = 0; done < into.length; ) {
+          const length = into.length - done;
+          const { bytesRead } = await handle.read(into, done, length, fileOffset + done).catch((cause) => {
+            throw cannotRead(path, fileOffset, cause);
+          });
+          if (bytesRead === 0) throw endsEarly(path, fileOffset + done);
+          done += bytesRead;
+        }
+      },
+      ...(find && { dataRanges: (start, end) => find(handle.fd, start, end) }),
+      async requireUnchanged() {
+        requireSame(path, stats, await handle.stat({ bigint: true }));
+      },
+      close: () => handle.close(),
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Opens a file that the main thread has opened before, for a worker thread: every read blocks that thread. */
+export function openBlockingFileSource(path: string, size: number): ByteSource {
+  const fd = openSync(path, 'r');
+  return {
+    name: path,
+    size,
+    async read(into, fileOffset) {
+      try {
+        for (let done = 0; done < into.length; ) {
+          const bytesRead = readSync(fd, into, done, into.length - done, fileOffset + done);
+          if (bytesRead === 0) throw endsEarly(path, fileOffset + done);
+          done += bytesRead;
+        }
+      } catch (cause) {
+        throw cause instanceof CorruptImageError ? cause : cannotRead(path, fileOffset, cause);
+      }
+    },
+    async requireUnchanged() {
+      if (fstatSync(fd).size < size) throw endsEarly(path, size);
+    },
+    close: async () => closeSync(fd),
+  };
+}
+
+function requireFileOrDevice(path: string, stats: BigIntStats): void {
+  if (stats.isFile() || stats.isBlockDevice()) return;
+  const what = stats.isDirectory() ? 'a directory' : 'neither a file nor a block device';
+  throw new ImageIoError('not-a-file', `${path} is ${what}.`, { hint: 'Name the image file itself.' });
+}
+
+/** The size of a block device, which stat() does not tell: the last readable byte, found by bisection. */
+async function deviceSize(handle: FileHandle): Promise<number> {
+  const step = 4096; // a multiple of every device's sector, as raw devices want their reads
+  const probe = new Uint8Array(step);
+  const bytesAt = async (block: number): Promise<number> =>
+    (await handle.read(probe, 0, step, block * step)).bytesRead;
+  let low = 0;
+  let high = 1;
+  while ((await bytesAt(high)) === step) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if ((await bytesAt(middle)) === step) low = middle;
+    else high = middle;
+  }
+  const whole = (await bytesAt(low)) === step ? low + 1 : 0;
+  return whole * step + (await bytesAt(whole));
+}
+
+function requireSame(path: string, before: BigIntStats, now: BigIntStats): void {
+  if (before.size === now.size && before.mtimeNs === now.mtimeNs) return;
+  throw new ImageIoError('source-changed', `${path} was changed while it was read.`, {
+    hint: 'Stop what writes to it (a running virtual machine?) and convert again.',
+  });
+}
+
+function cannotOpen(path: string, cause: NodeJS.ErrnoException): ImageIoError {
+  if (cause.code === 'ENOENT') {
+    return new ImageIoError('not-found', `There is no file ${path}.`, { cause, hint: 'Check the name.' });
+  }
+  return new ImageIoError('read-failed', `${path} cannot be opened: ${cause.message}.`, { cause });
+}
+
+const cannotRead = (path: string, fileOffset: number, cause: unknown): ImageIoError =>
+  new ImageIoError('read-failed', `${path} cannot be read: ${(cause as Error).message}.`, {
+    fileOffset,
+    cause,
+  });
+
+const endsEarly = (path: string, fileOffset: number): CorruptImageError =>
+  new CorruptImageError('truncated', `${path} ends before a place that the image refers to.`, {
+    fileOffset,
+    hint: 'The file is probably an incomplete download or copy, or was cut while it was read.',
+  });

@@ -1,0 +1,59 @@
+/** Bytes in. A source knows nothing of images; readers and workers read through it. */
+
+import { CorruptImageError } from '../errors.ts';
+
+/** A half-open range of bytes. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** How another thread opens the same bytes. */
+export interface SourceDescriptor {
+  readonly kind: 'file';
+  readonly path: string;
+}
+
+export interface ByteSource {
+  /** What to call it in messages. */
+  readonly name: string;
+  /** Bytes, fixed while the source is open. */
+  readonly size: number;
+  /** Bytes that it takes up on its disk, where that is known. */
+  readonly allocatedSize?: number;
+  /** Present when a worker thread can open the source again; without it a conversion stays on one thread. */
+  readonly descriptor?: SourceDescriptor;
+  /**
+   * Fills all of `into` from `fileOffset`.
+   * @throws CorruptImageError `truncated` when the source ends first, ImageIoError `read-failed`
+   */
+  read(into: Uint8Array, fileOffset: number): Promise<void>;
+  /** The ranges within [start, end) that may hold data, in order; everything between them is known to be zero. */
+  dataRanges?(start: number, end: number): Iterable<ByteRange>;
+  /** @throws ImageIoError `source-changed` when the bytes are no longer those that were opened. */
+  requireUnchanged?(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws CorruptImageError `truncated` unless [fileOffset, fileOffset + length) lies within the source. */
+export function requireInside(source: ByteSource, fileOffset: number, length: number, what: string): void {
+  if (fileOffset >= 0 && fileOffset + length <= source.size) return;
+  throw new CorruptImageError(
+    'truncated',
+    `${what} should end at byte ${fileOffset + length}, but the file has only ${source.size} bytes.`,
+    { fileOffset, hint: 'The file is probably an incomplete download or copy: fetch it again.' },
+  );
+}
+
+/** Reads `length` bytes into a new buffer, after checking that they are there. */
+export async function readBytes(
+  source: ByteSource,
+  fileOffset: number,
+  length: number,
+  what: string,
+): Promise<Uint8Array> {
+  requireInside(source, fileOffset, length, what);
+  const bytes = new Uint8Array(length);
+  await source.read(bytes, fileOffset);
+  return bytes;
+}

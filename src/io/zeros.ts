@@ -1,0 +1,45 @@
+/** Finding zeros, at the speed of memory. */
+
+import { Buffer } from 'node:buffer';
+
+const ZEROS = Buffer.alloc(64 * 1024);
+
+/** Are all bytes zero? */
+export function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += ZEROS.length) {
+    const length = Math.min(ZEROS.length, bytes.length - at);
+    const zeros = length === ZEROS.length ? ZEROS : ZEROS.subarray(0, length);
+    if (!zeros.equals(bytes.subarray(at, at + length))) return false;
+  }
+  return true;
+}
+
+/** Index of the first byte that is not zero, or -1. */
+export function firstNonZero(bytes: Uint8Array): number {
+  return isZero(bytes) ? -1 : bytes.findIndex((byte) => byte !== 0);
+}
+
+/**
+ * The runs of `bytes` that hold data, looked at in steps of `granularity` bytes. With a granularity of 0 nothing
+ * counts as zero.
+ */
+export function* dataRuns(
+  bytes: Uint8Array,
+  granularity: number,
+): Generator<{ readonly start: number; readonly end: number }> {
+  if (granularity === 0) {
+    if (bytes.length > 0) yield { start: 0, end: bytes.length };
+    return;
+  }
+  let start = -1;
+  for (let at = 0; at < bytes.length; at += granularity) {
+    const end = Math.min(at + granularity, bytes.length);
+    if (isZero(bytes.subarray(at, end))) {
+      if (start >= 0) yield { start, end: at };
+      start = -1;
+    } else if (start < 0) {
+      start = at;
+    }
+  }
+  if (start >= 0) yield { start, end: bytes.length };
+}
