@@ -1,0 +1,172 @@
+/** `diskimg convert`. */
+
+import { type Command, Option } from 'commander';
+import {
+  type ConvertOptions,
+  type ConvertReport,
+  convert,
+  type FormatName,
+  formatNamed,
+  OptionError,
+} from '../../index.ts';
+import type { CliIo } from '../io.ts';
+import {
+  countArgument,
+  formatArgument,
+  outputFormat,
+  type Pair,
+  pairsArgument,
+  sizeArgument,
+  sortOptions,
+  virtualSizeArgument,
+} from '../options.ts';
+import { barView, duration, jsonView, linesView, type ProgressView, silentView } from '../progress.ts';
+import { humanSize } from '../render.ts';
+import { errorEvent } from '../render-error.ts';
+
+/** The options as commander gives them. */
+export interface ConvertFlags {
+  readonly inputFormat?: FormatName;
+  readonly outputFormat?: FormatName;
+  readonly compress?: true;
+  readonly options: readonly Pair[];
+  readonly sparseSize?: number;
+  readonly sparse: 'on' | 'off';
+  readonly size?: number | 'original';
+  readonly threads?: number;
+  readonly reproducible?: true;
+  readonly bar?: true;
+  readonly quiet?: true;
+  readonly progress?: 'json';
+}
+
+const EXAMPLES = `
+Examples:
+  diskimg convert disk.qcow2 disk.zvhd2
+  diskimg convert -O qcow2 -c -o compression_type=zstd disk.raw disk.qcow2
+  diskimg convert -O vhd -o subformat=fixed --sparse=off disk.qcow2 disk.vhd
+  diskimg convert --size original disk.zvhd2 disk.raw
+`;
+
+export function addConvert(program: Command, io: CliIo): Command {
+  return program
+    .command('convert')
+    .description('convert an image; the output appears under its name when it is complete')
+    .argument('<source>', 'image to read')
+    .argument('<destination>', 'file to write; an existing one is replaced when all is done')
+    .addOption(format('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
+    .addOption(
+      format('-O, --output-format <format>', 'format to write; by default the ending of the name tells'),
+    )
+    .option('-c, --compress', 'compress the data (qcow2; zvhd and zvhd2 always do)')
+    .addOption(
+      new Option('-o, --options <key=value,...>', 'options of the format, see diskimg formats')
+        .argParser(pairsArgument)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option(
+        '-S, --sparse-size <size>',
+        'leave out zeros in steps of this size; 0: none (default: 4k)',
+      ).argParser(sizeArgument),
+    )
+    .addOption(
+      new Option('--sparse <on|off>', 'off: the file has no holes, as some readers want it')
+        .choices(['on', 'off'])
+        .default('on'),
+    )
+    .addOption(
+      new Option(
+        '--size <size>',
+        "virtual size to write, or 'original' for what a ZVHD2 remembers",
+      ).argParser(virtualSizeArgument),
+    )
+    .addOption(
+      new Option(
+        '-m, --threads <number>',
+        'threads (default: all cores); does not change the output',
+      ).argParser(countArgument),
+    )
+    .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
+    .option('-p, --bar', 'show progress also where there is no terminal')
+    .option('-q, --quiet', 'print nothing but errors')
+    .addOption(new Option('--progress <kind>', 'events as JSON lines on stderr').choices(['json']))
+    .addHelpText('after', EXAMPLES)
+    .action((source: string, destination: string, flags: ConvertFlags) =>
+      runConvert(source, destination, flags, io),
+    );
+}
+
+const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);
+
+async function runConvert(
+  source: string,
+  destination: string,
+  flags: ConvertFlags,
+  io: CliIo,
+): Promise<void> {
+  const options = convertOptions(destination, flags, io.env);
+  const started = Date.now();
+  const view = progressView(flags, io);
+  let report: ConvertReport;
+  try {
+    report = await convert(source, destination, { ...options, signal: io.signal, onProgress: view.update });
+  } catch (error) {
+    view.end();
+    if (flags.progress === 'json') io.err(`${JSON.stringify(errorEvent(error))}\n`);
+    throw error;
+  }
+  view.end();
+  if (flags.progress === 'json') io.err(`${JSON.stringify({ event: 'done', ...report })}\n`);
+  else if (!flags.quiet) io.err(summary(destination, report, Date.now() - started, io.isTerminal));
+}
+
+/** What is asked of the library. @throws OptionError `bad-option` */
+export function convertOptions(destination: string, flags: ConvertFlags, env: CliIo['env']): ConvertOptions {
+  const output = outputFormat(flags.outputFormat, destination);
+  const { create, open } = sortOptions(flags.options, output, flags.inputFormat);
+  const sparseSize = flags.sparse === 'off' ? 0 : flags.sparseSize;
+  return {
+    format: output,
+    options: { ...create, ...(flags.compress && compression(output)) },
+    input: { ...(flags.inputFormat && { format: flags.inputFormat }), options: open },
+    ...(flags.size !== undefined && { size: flags.size }),
+    ...(flags.threads !== undefined && { threads: flags.threads }),
+    ...(sparseSize !== undefined && { sparseSize }),
+    ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
+  } as ConvertOptions; // checked against the declarations of the formats by the library
+}
+
+function compression(output: FormatName): { readonly compress?: true } {
+  const kind = formatNamed(output).compression;
+  if (kind !== 'never') return kind === 'optional' ? { compress: true } : {};
+  throw new OptionError('bad-option', `-c: ${output} has no compression.`, {
+    format: output,
+    hint: 'Leave -c out, or choose qcow2, zvhd or zvhd2.',
+  });
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/; without it, 1970 begins. */
+function sourceDateEpoch(env: CliIo['env']): number {
+  const text = env.SOURCE_DATE_EPOCH ?? '0';
+  if (/^\d{1,12}$/.test(text)) return Number(text);
+  throw new OptionError('bad-option', `SOURCE_DATE_EPOCH is '${text}'.`, {
+    hint: 'Expected seconds since 1970-01-01T00:00:00Z.',
+  });
+}
+
+function progressView(flags: ConvertFlags, { err, isTerminal, columns }: CliIo): ProgressView {
+  if (flags.progress === 'json') return jsonView(err, Date.now);
+  if (flags.quiet) return silentView;
+  if (isTerminal) return barView(err, columns, Date.now);
+  return flags.bar ? linesView(err) : silentView;
+}
+
+/** Notes always; what was done only for someone who watches. */
+function summary(destination: string, report: ConvertReport, elapsed: number, isWatched: boolean): string {
+  const notes = report.notes.map(({ code, message }) => `diskimg: note: [${code}] ${message}\n`);
+  const { outputFormat: name, virtualSize, fileSize } = report;
+  const took = elapsed < 10_000 ? `${(elapsed / 1000).toFixed(1)} s` : duration(elapsed / 1000);
+  const line = `${destination}: ${name}, virtual size ${humanSize(virtualSize)} (${virtualSize} bytes), file ${humanSize(fileSize)}, ${took}\n`;
+  return notes.join('') + (isWatched ? line : '');
+}

@@ -1,0 +1,24 @@
+/** The command line: which commands there are, and what they take. */
+
+import { Command, Option } from 'commander';
+import { addConvert } from './commands/convert.ts';
+import { addFormats } from './commands/formats.ts';
+import { addInfo } from './commands/info.ts';
+import type { CliIo } from './io.ts';
+import { version } from './version.ts';
+
+export function createProgram(io: CliIo): Command {
+  const program = new Command('diskimg')
+    .description('Converts virtual disk images: exact sizes, loud failures, all cores.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help, with examples')
+    .helpCommand('help [command]', 'print help for a command')
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .showHelpAfterError('Try diskimg help.');
+  for (const add of [addConvert, addInfo, addFormats]) {
+    const command = add(program, io);
+    command.addOption(new Option('--verbose', 'with an error, print what caused it'));
+  }
+  return program;
+}

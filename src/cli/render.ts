@@ -1,0 +1,95 @@
+/** Results for people: sizes, an image's description, the list of formats. Pure. */
+
+import type { formats, ImageInfo, JsonValue } from '../index.ts';
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+
+/** A size with three digits or so: `64 MiB`, `1.46 GiB`. */
+export function humanSize(bytes: number): string {
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1024 && unit < UNITS.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${Number(size.toPrecision(size >= 1000 ? 4 : 3))} ${UNITS[unit]}`;
+}
+
+const exactSize = (bytes: number): string => `${humanSize(bytes)} (${bytes} bytes)`;
+
+/** An image as `qemu-img info` shows it. */
+export function renderInfo(info: ImageInfo): string {
+  const lines = [
+    `image: ${info.filename}`,
+    `file format: ${info.format}`,
+    `virtual size: ${exactSize(info['virtual-size'])}`,
+  ];
+  if (info['actual-size'] !== undefined) lines.push(`disk size: ${humanSize(info['actual-size'])}`);
+  if (info['cluster-size'] !== undefined) lines.push(`cluster_size: ${info['cluster-size']}`);
+  if (info['dirty-flag']) lines.push('cleanly shut down: no');
+  if (info['backing-filename'] !== undefined) lines.push(`backing file: ${info['backing-filename']}`);
+  if (info.snapshots) lines.push('Snapshot list:', ...info.snapshots.map(renderSnapshot));
+  const specific = Object.entries(info['format-specific'].data);
+  if (specific.length > 0) lines.push('Format specific information:', ...specific.flatMap(renderField));
+  for (const { code, message } of info.notes ?? []) lines.push(`note: [${code}] ${message}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function renderSnapshot(snapshot: JsonValue): string {
+  const { id, name, 'date-sec': seconds } = snapshot as { id: string; name: string; 'date-sec': number };
+  return `    ${id}  ${name}  ${new Date(seconds * 1000).toISOString()}`;
+}
+
+function renderField([key, value]: [string, JsonValue]): string[] {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const fields = Object.entries(value as Record<string, JsonValue>);
+    return [`    ${key}:`, ...fields.map(([name, field]) => `        ${name}: ${field}`)];
+  }
+  return [`    ${key.replaceAll('-', ' ')}: ${renderValue(key, value)}`];
+}
+
+/** Sizes get a unit beside their bytes, times a date. */
+function renderValue(key: string, value: JsonValue): string {
+  if (typeof value !== 'number') return String(value);
+  if (key.endsWith('-size')) return exactSize(value);
+  if (key === 'time-stamp') return new Date(value * 1000).toISOString();
+  return String(value);
+}
+
+type AnyFormat = (typeof formats)[number];
+
+/** The formats, each with its endings and the options of `-o`. */
+export function renderFormats(list: readonly AnyFormat[]): string {
+  return list.map(renderFormat).join('\n');
+}
+
+function renderFormat(format: AnyFormat): string {
+  const names = [format.name, ...format.aliases].join(', ');
+  const compression = { never: '', optional: '; compressed with -c', always: '; always compressed' };
+  const options = [
+    ...Object.values(format.createOptions).map((option) => ({ option, use: 'write' })),
+    ...Object.values(format.openOptions).map((option) => ({ option, use: 'read' })),
+  ].map(({ option, use }) => `    -o ${option.name}=${option.values}  (${use}) ${option.about}\n`);
+  const endings = format.suffixes.join(' ');
+  return `${names}: ${format.title} (${endings}${compression[format.compression]})\n${options.join('')}`;
+}
+
+/** The formats as data. */
+export const formatsAsJson = (list: readonly AnyFormat[]): object[] =>
+  list.map(({ name, aliases, title, suffixes, compression, createOptions, openOptions }) => ({
+    name,
+    aliases,
+    title,
+    suffixes,
+    compression,
+    'create-options': optionsAsJson(createOptions),
+    'open-options': optionsAsJson(openOptions),
+  }));
+
+const optionsAsJson = (specs: AnyFormat['createOptions']): object[] =>
+  Object.values(specs).map(({ name, about, values, default: standard }) => ({
+    name,
+    about,
+    values,
+    default: standard,
+  }));
