@@ -1,7 +1,7 @@
 /** Where an output's UUID and time come from: chance and the clock, or the content. */
 
 import { createHash, randomUUID } from 'node:crypto';
-import type { Identity } from './image/writer.ts';
+import type { Identity } from './image/identity.ts';
 
 /** A random UUID (RFC 9562, version 4) and the time of the clock. */
 export const freshIdentity = (): Identity => ({

@@ -15,8 +15,9 @@ import {
   payloadLengthsOver,
   storedBlocks,
 } from '../image/appender.ts';
+import type { Identity } from '../image/identity.ts';
 import { type Layout, layOut } from '../image/layout.ts';
-import type { Identity, Writer } from '../image/writer.ts';
+import type { Writer } from '../image/writer.ts';
 import type { ByteTarget } from '../io/target.ts';
 
 export interface LayoutOutput {

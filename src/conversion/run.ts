@@ -2,8 +2,8 @@
 
 import { CancelledError } from '../errors.ts';
 import type { Extent } from '../image/extent.ts';
+import type { Identity } from '../image/identity.ts';
 import type { DiskImage } from '../image/image.ts';
-import type { Identity } from '../image/writer.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { contentDigest } from './block-digest.ts';
 import { type Executor, inlineExecutor, runTasks } from './executor.ts';

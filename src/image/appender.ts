@@ -9,7 +9,7 @@
  */
 
 import type { CodecName } from '../codecs/index.ts';
-import type { Identity } from './writer.ts';
+import type { Identity } from './identity.ts';
 
 /** Where a record goes: [fileOffset, end). A gap before it reads as zeros. */
 export interface Placement {

@@ -8,8 +8,8 @@
  */
 
 import type { Allocation } from './allocation.ts';
+import type { Identity } from './identity.ts';
 import type { Section } from './section.ts';
-import type { Identity } from './writer.ts';
 
 export interface Layout {
   readonly kind: 'layout';

@@ -10,9 +10,9 @@ import { alignUp, ceilDiv, MiB, SECTOR } from '../../binary/align.ts';
 import { geometryOf } from '../../binary/chs.ts';
 import { OptionError } from '../../errors.ts';
 import { rankInOrder } from '../../image/allocation.ts';
+import type { Identity } from '../../image/identity.ts';
 import type { Layout } from '../../image/layout.ts';
 import { bytesSection, paddingSection, tableSection } from '../../image/section.ts';
-import type { Identity } from '../../image/writer.ts';
 import { MAX_VIRTUAL_SIZE } from './reader.ts';
 import {
   ALL_ONES,

@@ -8,7 +8,7 @@ import { onesComplementSum } from '../../binary/checksum.ts';
 import { geometryOf } from '../../binary/chs.ts';
 import { bits64, bytes, chars, type Decoded, struct, u8, u32, u64 } from '../../binary/struct.ts';
 import { CorruptImageError, UnknownFormatError } from '../../errors.ts';
-import type { Identity } from '../../image/writer.ts';
+import type { Identity } from '../../image/identity.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 
 export const streamFooter = struct('ZVHD footer', 512, 'little', {

@@ -8,7 +8,7 @@ import { ceilDiv } from '../../binary/align.ts';
 import { CHAIN_HEADER } from '../../codecs/chained-deflate.ts';
 import { codecOf } from '../../codecs/index.ts';
 import type { Appender } from '../../image/appender.ts';
-import type { Identity } from '../../image/writer.ts';
+import type { Identity } from '../../image/identity.ts';
 import { footerPage, newFooter, PAGE, sealed } from '../zvhd-stream/footer.ts';
 import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
 import { requireBlockNumbers } from '../zvhd-stream/size.ts';

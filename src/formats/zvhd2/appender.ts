@@ -13,7 +13,7 @@ import { ceilDiv } from '../../binary/align.ts';
 import { codecOf } from '../../codecs/index.ts';
 import { OptionError } from '../../errors.ts';
 import type { Appender, StoredBlocks } from '../../image/appender.ts';
-import type { Identity } from '../../image/writer.ts';
+import type { Identity } from '../../image/identity.ts';
 import { footerPage, newFooter, PAGE, type StreamFooter, sealed } from '../zvhd-stream/footer.ts';
 import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
 import { requireBlockNumbers } from '../zvhd-stream/size.ts';

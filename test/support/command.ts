@@ -1,0 +1,29 @@
+/** Runs the command line in this process and collects what it prints. */
+
+import type { CliIo } from '../../src/cli/io.ts';
+import { run } from '../../src/cli/run.ts';
+
+export interface CommandResult {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export async function diskimg(argv: readonly string[], io: Partial<CliIo> = {}): Promise<CommandResult> {
+  let out = '';
+  let err = '';
+  const code = await run(argv, {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    isTerminal: false,
+    columns: 80,
+    env: {},
+    signal: new AbortController().signal,
+    ...io,
+  });
+  return { code, out, err };
+}
