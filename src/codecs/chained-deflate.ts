@@ -6,10 +6,12 @@
  * valid stream, a few bytes longer, but blocks can be compressed in any order and on any thread.
  */
 
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { CorruptImageError } from '../errors.ts';
-import type { Codec } from './codec.ts';
-import { fill } from './deflate.ts';
+import { blockCodec } from './block-codec.ts';
+import { oneShotTransform } from './block-transform.ts';
+import { chunkFor, deflateBound, deflateLevels } from './deflate.ts';
+import { unpackExactly } from './unpack.ts';
 
 /** The farthest that deflate refers back (RFC 1951, section 2). */
 const WINDOW = 32 * 1024;
@@ -17,17 +19,31 @@ const WINDOW = 32 * 1024;
 /** The zlib header (RFC 1950) before the first payload: deflate, 32 KiB window, default level. */
 export const CHAIN_HEADER = Uint8Array.of(0x78, 0x9c);
 
+const inflateBehind = (dictionary: Uint8Array | undefined) => (payload: Uint8Array, limit: number) =>
+  inflateRawSync(payload, {
+    finishFlush: constants.Z_SYNC_FLUSH,
+    chunkSize: chunkFor(limit),
+    maxOutputLength: limit,
+    ...(dictionary && { dictionary }),
+  });
+
 /** Payloads written here decode on their own; those of other writers need {@link openChainedInflate}. */
-export const chainedDeflate: Codec = {
-  levels: { min: 1, max: 9, default: 6 },
-  pack: (block, level) =>
-    deflateRawSync(block, {
-      level,
-      finishFlush: constants.Z_SYNC_FLUSH,
-      chunkSize: block.length + (block.length >> 8) + 64,
-    }),
-  unpack: (packed, into) => inflate(packed, into),
-};
+export const chainedDeflate = blockCodec({
+  name: 'deflate',
+  levels: deflateLevels,
+  bound: deflateBound,
+  packAt: (level) => ({
+    open: () => createDeflateRaw({ level }),
+    flush: constants.Z_SYNC_FLUSH,
+    oneShot: (block, limit) =>
+      deflateRawSync(block, { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: chunkFor(limit) }),
+  }),
+  unpack: {
+    open: () => createInflateRaw(),
+    flush: constants.Z_SYNC_FLUSH,
+    oneShot: inflateBehind(undefined),
+  },
+});
 
 /** Decodes the payloads of one stream, in order. */
 export interface ChainedInflate {
@@ -49,20 +65,15 @@ export function openChainedInflate(): ChainedInflate {
       if (first) requireZlibHeader(payload);
       if (first) inflate(payload.subarray(CHAIN_HEADER.length), into);
       else inflate(payload, into, window);
-      window.set(into.subarray(-WINDOW));
+      window.copyWithin(0, into.length);
+      window.set(into.subarray(-WINDOW), Math.max(0, WINDOW - into.length));
       position += 1;
     },
   };
 }
 
 function inflate(payload: Uint8Array, into: Uint8Array, dictionary?: Uint8Array): void {
-  const options = {
-    finishFlush: constants.Z_SYNC_FLUSH,
-    chunkSize: into.length + 64,
-    maxOutputLength: into.length,
-    ...(dictionary && { dictionary }),
-  };
-  fill(into, 'deflate', () => inflateRawSync(payload, options));
+  unpackExactly(oneShotTransform({ oneShot: inflateBehind(dictionary) }), 'deflate', payload, into);
 }
 
 function requireZlibHeader(payload: Uint8Array): void {

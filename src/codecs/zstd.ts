@@ -1,33 +1,47 @@
 /** Zstandard over node:zlib. The frame's own structure (RFC 8878, section 3.1) tells where it ends. */
 
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import {
+  constants,
+  createZstdCompress,
+  createZstdDecompress,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from 'node:zlib';
 import { CorruptImageError } from '../errors.ts';
-import type { Codec } from './codec.ts';
-import { fill } from './deflate.ts';
+import { blockCodec } from './block-codec.ts';
+import { chunkFor } from './deflate.ts';
 
 /** 2^27 = 128 MiB, zstd's own default for decoders. No block of ours is larger than 32 MiB. */
 const MAX_WINDOW_LOG = 27;
 
 const MAGIC = 0xfd2fb528;
 
-export const zstd: Codec = {
+const levelParam = (level: number) => ({ [constants.ZSTD_c_compressionLevel]: level });
+const windowParam = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
+
+export const zstd = blockCodec({
+  name: 'zstd',
   levels: { min: 1, max: 19, default: 3 },
-  pack: (block, level) =>
-    zstdCompressSync(block, {
-      params: { [constants.ZSTD_c_compressionLevel]: level },
-      chunkSize: block.length + (block.length >> 7) + 512,
-    }),
-  unpack(packed, into) {
-    const frame = packed.subarray(0, frameLength(packed));
-    fill(into, 'zstd', () =>
-      zstdDecompressSync(frame, {
-        params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
-        chunkSize: into.length + 64,
-        maxOutputLength: into.length,
+  // ZSTD_COMPRESSBOUND, rounded up.
+  bound: (blockLength) => blockLength + (blockLength >> 8) + 128,
+  packAt: (level) => ({
+    open: () => createZstdCompress({ params: levelParam(level) }),
+    flush: constants.ZSTD_e_end,
+    oneShot: (block, limit) =>
+      zstdCompressSync(block, { params: levelParam(level), chunkSize: chunkFor(limit) }),
+  }),
+  unpack: {
+    open: () => createZstdDecompress({ params: windowParam }),
+    flush: constants.ZSTD_e_end,
+    oneShot: (packed, limit) =>
+      zstdDecompressSync(packed, {
+        params: windowParam,
+        chunkSize: chunkFor(limit),
+        maxOutputLength: limit,
       }),
-    );
   },
-};
+  trim: (packed) => packed.subarray(0, frameLength(packed)),
+});
 
 /**
  * The length of the frame at the start of `bytes`. qcow2 rounds a cluster's stored length up to sectors, so that

@@ -34,6 +34,7 @@ export type Performer = (task: Task) => Promise<TaskResult>;
 
 export function performer(workshop: Workshop): Performer {
   let buffer = new Uint8Array(0);
+  const arena: Arena = { bytes: new Uint8Array(0) };
 
   /** The task's guest bytes, range after range, zeros past the end of the source's disk. */
   async function readTask({ ranges }: Task): Promise<Loaded[]> {
@@ -58,7 +59,7 @@ export function performer(workshop: Workshop): Performer {
     const blocks = [...storedBlocksOf(loaded, output.writer.unit)];
     const written =
       output.kind === 'appender'
-        ? await append(workshop, output, task, blocks)
+        ? await append(workshop, output, task, blocks, arena)
         : await place(workshop, output, task, loaded, blocks);
     return { written, ...(workshop.digests && { digests: digestBlocks(blocks) }) };
   };
@@ -155,13 +156,13 @@ async function append(
   { writer, stored }: AppenderOutput,
   task: Task,
   blocks: readonly LoadedBlock[],
+  arena: Arena,
 ): Promise<number> {
-  const payloads = blocks.map(({ bytes }) => packBlock(writer, bytes));
+  const payloads = packBlocks(writer, blocks, arena);
   const placements: Placement[] = [];
   passTurnstile(turnstile, task.index, (address) => {
     for (const payload of payloads) {
-      const placement = writer.place(placements.at(-1)?.end ?? address, payload.length);
-      placements.push(placement);
+      placements.push(writer.place(placements.at(-1)?.end ?? address, payload.length));
     }
     return placements.at(-1)?.end ?? address;
   });
@@ -175,7 +176,7 @@ async function append(
     const payload = payloads[i] as Uint8Array;
     stored.lengths[block] = payload.length;
     if (placement.fileOffset !== end) {
-      await target.write(parts, start);
+      await target.write(joined(parts), start);
       parts = [];
       start = placement.fileOffset;
     }
@@ -183,12 +184,30 @@ async function append(
     end = placement.end;
     written += end - placement.fileOffset;
   }
-  if (parts.length > 0) await target.write(parts, start);
+  if (parts.length > 0) await target.write(joined(parts), start);
   return written;
 }
 
-/** A block's payload: compressed, or as it is where that is smaller and the format allows it. */
-function packBlock({ codec, level, storesIncompressible }: Appender, block: Uint8Array): Uint8Array {
-  const packed = codecOf(codec).pack(block, level);
-  return storesIncompressible && packed.length >= block.length ? block : packed;
+/** Memory for the payloads of a task, which grows to what is needed and stays. */
+interface Arena {
+  bytes: Uint8Array;
+}
+
+/** The payloads, one behind the other: compressed, or as they are where that is smaller and the format allows it. */
+function packBlocks(
+  { codec: name, level, storesIncompressible, unit }: Appender,
+  blocks: readonly LoadedBlock[],
+  arena: Arena,
+): Uint8Array[] {
+  const codec = codecOf(name);
+  const bound = codec.bound(unit);
+  if (arena.bytes.length < blocks.length * bound) arena.bytes = new Uint8Array(blocks.length * bound);
+  let used = 0;
+  return blocks.map(({ bytes }) => {
+    const room = arena.bytes.subarray(used, used + bound);
+    const length = codec.pack(bytes, level, room);
+    if (storesIncompressible && length >= bytes.length) return bytes;
+    used += length;
+    return room.subarray(0, length);
+  });
 }

@@ -61,6 +61,7 @@ export function diskImage(format: string, source: ByteSource, reader: ImageReade
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
     requireOnDisk(from, to);
+    if (from === to) return;
     for await (const extent of mergedExtents(reader.extents(...widened(reader, from, to)))) {
       const isInRange = extent.guestOffset < to && guestEnd(extent) > from;
       if (isInRange) yield clipExtent(extent, from, to);

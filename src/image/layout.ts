@@ -101,6 +101,7 @@ function* sectionPieces(
 
 /** The pieces of the block area within [from, to). */
 function* blockPieces(layout: Layout, allocation: Allocation, from: number, to: number): Generator<Piece> {
+  if (from >= to) return;
   if (layout.placement === 'in-place') {
     yield* inPlacePieces(layout, allocation, from, to);
     return;

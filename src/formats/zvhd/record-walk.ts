@@ -36,8 +36,18 @@ export function walkRecords(
   /** Where each record begins, and behind them where the next one would. */
   const offsets: number[] = [PAGE];
 
+  /** The search that is under way: who comes meanwhile waits for it, so that no record is found twice. */
+  let search: Promise<boolean> | undefined;
+
   /** Finds one more record; false at the end. */
-  async function advance(): Promise<boolean> {
+  function advance(): Promise<boolean> {
+    search ??= findNext().finally(() => {
+      search = undefined;
+    });
+    return search;
+  }
+
+  async function findNext(): Promise<boolean> {
     const fileOffset = offsets.at(-1) as number;
     if (fileOffset === dataEnd) return false;
     const header = await readHeader(source, fileOffset);
