@@ -33,12 +33,15 @@ export interface TransformSpec {
   readonly open: () => Zlib;
   /** The flush flag that ends a block. */
   readonly flush: number;
+  /** Does a stream that has ended a block begin the next one by itself? Zstandard's does, and its reset forgets levels. */
+  readonly restarts: boolean;
   /** The public function that does the same. @throws what node:zlib throws; `ERR_BUFFER_TOO_LARGE` over `limit` */
   readonly oneShot: (input: Uint8Array, limit: number) => Uint8Array;
 }
 
 /**
  * Transforms blocks, one at a time: writes the result of `input` to the start of `output` and returns its length.
+ * A result that is not known beforehand to fill the output exactly must have room to spare.
  * @throws Error when the input is not what the stream expects, or the result has more bytes than `output`
  */
 export type BlockTransform = (input: Uint8Array, output: Uint8Array) => number;
@@ -53,40 +56,58 @@ export class ResultTooLong extends Error {}
 
 /** Room for the byte that shows a result to be too long. */
 const ONE_MORE = new Uint8Array(1);
-const NOTHING = new Uint8Array(0);
 
-function nativeTransform({ open, flush }: TransformSpec): BlockTransform | undefined {
-  const stream = open() as unknown as NativeStream;
-  const { _handle: handle, _writeState: state } = stream;
-  if (typeof handle?.writeSync !== 'function' || !(state instanceof Uint32Array)) return undefined;
-  let failure: string | undefined;
-  handle.onerror = (message) => {
-    failure = message;
-  };
+function nativeTransform({ open, flush, restarts }: TransformSpec): BlockTransform | undefined {
+  let stream: OpenStream | undefined = openStream(open);
+  if (stream === undefined) return undefined;
 
-  /** One call of the native stream; returns how many bytes it has made, and leaves the rest of the input's length. */
-  function step(input: Uint8Array, inputOffset: number, output: Uint8Array): number {
-    const inputLength = input.length - inputOffset;
-    handle.writeSync(flush, input, inputOffset, inputLength, output, 0, output.length);
-    if (failure !== undefined) throw new Error(failure);
+  /** One call of the native stream; returns how many bytes it has made. */
+  function step(
+    { handle, state, failure }: OpenStream,
+    input: Uint8Array,
+    at: number,
+    output: Uint8Array,
+  ): number {
+    handle.writeSync(flush, input, at, input.length - at, output, 0, output.length);
+    if (failure.message !== undefined) throw new Error(failure.message);
     return output.length - (state[0] as number);
   }
 
   return (input, output) => {
-    failure = undefined;
-    handle.reset();
-    const made = step(input, 0, output);
-    if (made < output.length) return made;
-    // The result fills the output: either it is complete, or one more byte comes.
-    const left = state[1] as number;
-    if (step(left > 0 ? input : NOTHING, left > 0 ? input.length - left : 0, ONE_MORE) > 0)
-      throw new ResultTooLong();
+    const current = stream ?? openStream(open);
+    if (current === undefined) throw new Error('The stream cannot be opened again.');
+    stream = undefined; // a stream that fails is not used again
+    if (!restarts) current.handle.reset();
+    const made = step(current, input, 0, output);
+    // A result that fills the output is complete, or one more byte comes.
+    const isTooLong =
+      made === output.length &&
+      step(current, input, input.length - (current.state[1] as number), ONE_MORE) > 0;
+    if (isTooLong) throw new ResultTooLong();
+    stream = current;
     return made;
   };
 }
 
+interface OpenStream {
+  readonly handle: NativeStream['_handle'];
+  readonly state: Uint32Array;
+  readonly failure: { message: string | undefined };
+}
+
+/** Undefined where streams are not what they were in the versions of Node that this was written for. */
+function openStream(open: () => Zlib): OpenStream | undefined {
+  const { _handle: handle, _writeState: state } = open() as unknown as NativeStream;
+  if (typeof handle?.writeSync !== 'function' || !(state instanceof Uint32Array)) return undefined;
+  const failure: OpenStream['failure'] = { message: undefined };
+  handle.onerror = (message) => {
+    failure.message = message;
+  };
+  return { handle, state, failure };
+}
+
 function works(transform: BlockTransform, probe: Uint8Array, expected: Uint8Array): boolean {
-  const output = new Uint8Array(expected.length);
+  const output = new Uint8Array(expected.length + 64);
   try {
     for (let round = 0; round < 2; round++) {
       output.fill(0);

@@ -35,12 +35,14 @@ export const chainedDeflate = blockCodec({
   packAt: (level) => ({
     open: () => createDeflateRaw({ level }),
     flush: constants.Z_SYNC_FLUSH,
+    restarts: false,
     oneShot: (block, limit) =>
       deflateRawSync(block, { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: chunkFor(limit) }),
   }),
   unpack: {
     open: () => createInflateRaw(),
     flush: constants.Z_SYNC_FLUSH,
+    restarts: false,
     oneShot: inflateBehind(undefined),
   },
 });

@@ -33,11 +33,13 @@ export const deflate = blockCodec({
   packAt: (level) => ({
     open: () => createDeflateRaw({ ...qcow2Window, level }),
     flush: Z_FINISH,
+    restarts: false,
     oneShot: (block, limit) => deflateRawSync(block, { ...qcow2Window, level, chunkSize: chunkFor(limit) }),
   }),
   unpack: {
     open: () => createInflateRaw(qcow2Window),
     flush: Z_FINISH,
+    restarts: false,
     oneShot: (packed, limit) =>
       inflateRawSync(packed, { ...qcow2Window, chunkSize: chunkFor(limit), maxOutputLength: limit }),
   },
@@ -50,12 +52,14 @@ export const zlibUnfinished = blockCodec({
   packAt: (level) => ({
     open: () => createDeflate({ level }),
     flush: Z_SYNC_FLUSH,
+    restarts: false,
     oneShot: (block, limit) =>
       deflateSync(block, { level, finishFlush: Z_SYNC_FLUSH, chunkSize: chunkFor(limit) }),
   }),
   unpack: {
     open: () => createInflate(),
     flush: Z_SYNC_FLUSH,
+    restarts: false,
     oneShot: (packed, limit) =>
       inflateSync(packed, { finishFlush: Z_SYNC_FLUSH, chunkSize: chunkFor(limit), maxOutputLength: limit }),
   },

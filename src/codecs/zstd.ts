@@ -27,12 +27,14 @@ export const zstd = blockCodec({
   packAt: (level) => ({
     open: () => createZstdCompress({ params: levelParam(level) }),
     flush: constants.ZSTD_e_end,
+    restarts: true,
     oneShot: (block, limit) =>
       zstdCompressSync(block, { params: levelParam(level), chunkSize: chunkFor(limit) }),
   }),
   unpack: {
     open: () => createZstdDecompress({ params: windowParam }),
     flush: constants.ZSTD_e_end,
+    restarts: true,
     oneShot: (packed, limit) =>
       zstdDecompressSync(packed, {
         params: windowParam,
