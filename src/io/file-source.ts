@@ -48,28 +48,38 @@ export async function openFileSource(path: string): Promise<ByteSource> {
   }
 }
 
-/** Opens a file that the main thread has opened before, for a worker thread: every read blocks that thread. */
+/**
+ * Opens a file that the main thread has opened before, for a worker thread: every read blocks that thread.
+ * @param size what the main thread found
+ * @throws ImageIoError `source-changed`, `read-failed`
+ */
 export function openBlockingFileSource(path: string, size: number): ByteSource {
   const fd = openSync(path, 'r');
+  const stats = fstatSync(fd);
+  if (stats.isFile() && stats.size !== size) {
+    closeSync(fd);
+    throw changed(path);
+  }
   return {
     name: path,
     size,
     async read(into, fileOffset) {
-      try {
-        for (let done = 0; done < into.length; ) {
-          const bytesRead = readSync(fd, into, done, into.length - done, fileOffset + done);
-          if (bytesRead === 0) throw endsEarly(path, fileOffset + done);
-          done += bytesRead;
-        }
-      } catch (cause) {
-        throw cause instanceof CorruptImageError ? cause : cannotRead(path, fileOffset, cause);
+      for (let done = 0; done < into.length; ) {
+        const bytesRead = readOnce(path, fd, into, done, fileOffset + done);
+        if (bytesRead === 0) throw endsEarly(path, fileOffset + done);
+        done += bytesRead;
       }
-    },
-    async requireUnchanged() {
-      if (fstatSync(fd).size < size) throw endsEarly(path, size);
     },
     close: async () => closeSync(fd),
   };
+}
+
+function readOnce(path: string, fd: number, into: Uint8Array, done: number, fileOffset: number): number {
+  try {
+    return readSync(fd, into, done, into.length - done, fileOffset);
+  } catch (cause) {
+    throw cannotRead(path, fileOffset, cause);
+  }
 }
 
 function requireFileOrDevice(path: string, stats: BigIntStats): void {
@@ -100,11 +110,13 @@ async function deviceSize(handle: FileHandle): Promise<number> {
 }
 
 function requireSame(path: string, before: BigIntStats, now: BigIntStats): void {
-  if (before.size === now.size && before.mtimeNs === now.mtimeNs) return;
-  throw new ImageIoError('source-changed', `${path} was changed while it was read.`, {
+  if (before.size !== now.size || before.mtimeNs !== now.mtimeNs) throw changed(path);
+}
+
+const changed = (path: string): ImageIoError =>
+  new ImageIoError('source-changed', `${path} was changed while it was read.`, {
     hint: 'Stop what writes to it (a running virtual machine?) and convert again.',
   });
-}
 
 function cannotOpen(path: string, cause: NodeJS.ErrnoException): ImageIoError {
   if (cause.code === 'ENOENT') {
