@@ -37,6 +37,11 @@ export type ConvertOptions = OutputFormat & {
    * 4096 by default. 0: the file has no holes.
    */
   readonly sparseSize?: number;
+  /**
+   * Is the output flushed to its disk before it gets its name? True by default; without it a crash of the machine,
+   * not of the program, can leave an incomplete file under the name.
+   */
+  readonly flush?: boolean;
   /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
   readonly reproducible?: { readonly timestamp: number };
   readonly signal?: AbortSignal;
@@ -88,7 +93,9 @@ export async function convert(
 
   const output = createOutput(writer);
   const turnstile = createTurnstile(writer.dataStart);
-  const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'));
+  const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'), {
+    flushes: options.flush ?? true,
+  });
   try {
     const target = openFileTarget(file.partialPath);
     const job = (path: string): Job => ({
@@ -112,7 +119,10 @@ export async function convert(
         sparseSize,
         digests: reproducible !== undefined,
         signal,
-        onProgress,
+        onProgress: (progress) => {
+          file.wrote(progress.writtenBytes);
+          onProgress?.(progress);
+        },
         startPool: path === undefined ? undefined : () => createPool(job(path), threads),
         identify: (digest) =>
           reproducible

@@ -14,17 +14,30 @@ export interface FileOutput {
   readonly partialPath: string;
   /** Sets the length in bytes; what was not written reads as zeros. */
   resize(size: number): Promise<void>;
+  /**
+   * Tells how many bytes have been written. Now and then what there is is flushed beside the writing, so that little
+   * is left to flush at the end.
+   */
+  wrote(totalBytes: number): void;
   /** Flushes the file to its disk and gives it its name. @throws ImageIoError `write-failed` */
   commit(): Promise<void>;
   /** Removes the file. Safe to call after {@link FileOutput.commit}, and twice. */
   abandon(): Promise<void>;
 }
 
+/** Bytes between two flushes beside the writing: enough to keep a disk busy, few enough to wait for. */
+const FLUSH_EVERY = 64 * 1024 * 1024;
+
 /**
- * Begins the file `path`; `suffix` tells it from other attempts.
+ * Begins the file `path`; `suffix` tells it from other attempts. Without `flushes` the file gets its name unflushed: a
+ * crash of the machine can then leave it incomplete.
  * @throws ImageIoError `write-failed`, `not-a-file` when the name belongs to something else than a file
  */
-export async function createFileOutput(path: string, suffix: string): Promise<FileOutput> {
+export async function createFileOutput(
+  path: string,
+  suffix: string,
+  { flushes }: { readonly flushes: boolean },
+): Promise<FileOutput> {
   const finalPath = await replaceablePath(path);
   const folder = dirname(finalPath);
   const partialPath = join(folder, `.${basename(finalPath)}.${suffix}.partial`);
@@ -35,19 +48,31 @@ export async function createFileOutput(path: string, suffix: string): Promise<Fi
     });
   const handle = await guard(open(partialPath, flags, 0o666));
   let state: 'open' | 'committed' | 'abandoned' = 'open';
+  let flushed = 0;
+  let flushing: Promise<void> | undefined;
   return {
     partialPath,
     resize: (size) => guard(handle.truncate(size)),
+    wrote(totalBytes) {
+      if (!flushes || flushing || totalBytes - flushed < FLUSH_EVERY) return;
+      flushed = totalBytes;
+      flushing = handle.datasync().then(() => {
+        flushing = undefined;
+      });
+      flushing.catch(() => {}); // commit() waits for it, and throws what it throws
+    },
     async commit() {
-      await guard(handle.sync());
+      await guard(flushing ?? Promise.resolve());
+      if (flushes) await guard(handle.sync());
       await guard(handle.close());
       await guard(rename(partialPath, finalPath));
       state = 'committed';
-      await guard(flushFolder(folder));
+      if (flushes) await guard(flushFolder(folder));
     },
     async abandon() {
       if (state !== 'open') return;
       state = 'abandoned';
+      await flushing?.catch(() => {}); // the file is removed: whether it is flushed does not matter
       await closeQuietly(handle);
       await guard(unlink(partialPath));
     },

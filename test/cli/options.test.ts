@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { type ConvertFlags, convertOptions } from '../../src/cli/commands/convert.ts';
 import { outputFormat, pairsArgument, sizeArgument, sortOptions } from '../../src/cli/options.ts';
 
-const flags = (given: Partial<ConvertFlags>): ConvertFlags => ({ options: [], sparse: 'on', ...given });
+const flags = (given: Partial<ConvertFlags>): ConvertFlags => ({
+  options: [],
+  sparse: 'on',
+  cache: 'writeback',
+  ...given,
+});
 
 describe('what is typed becomes what the library takes', () => {
   it.each([
@@ -58,6 +63,11 @@ describe('what is typed becomes what the library takes', () => {
   it('--sparse=off is -S 0', () => {
     expect(convertOptions('d.raw', flags({ sparse: 'off', sparseSize: 65536 }), {}).sparseSize).toBe(0);
     expect(convertOptions('d.raw', flags({ sparseSize: 65536 }), {}).sparseSize).toBe(65536);
+  });
+
+  it('-t unsafe leaves out the flush', () => {
+    expect(convertOptions('d.raw', flags({ cache: 'unsafe' }), {}).flush).toBe(false);
+    expect(convertOptions('d.raw', flags({}), {}).flush).toBeUndefined();
   });
 
   it('--reproducible takes the time from SOURCE_DATE_EPOCH', () => {

@@ -34,6 +34,7 @@ export interface ConvertFlags {
   readonly sparse: 'on' | 'off';
   readonly size?: number | 'original';
   readonly threads?: number;
+  readonly cache: 'writeback' | 'unsafe';
   readonly reproducible?: true;
   readonly bar?: true;
   readonly quiet?: true;
@@ -87,6 +88,11 @@ export function addConvert(program: Command, io: CliIo): Command {
         'threads (default: all cores); does not change the output',
       ).argParser(countArgument),
     )
+    .addOption(
+      new Option('-t, --cache <mode>', 'unsafe: do not wait until the output is on its disk')
+        .choices(['writeback', 'unsafe'])
+        .default('writeback'),
+    )
     .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
     .option('-p, --bar', 'show progress also where there is no terminal')
     .option('-q, --quiet', 'print nothing but errors')
@@ -133,6 +139,7 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
     ...(flags.size !== undefined && { size: flags.size }),
     ...(flags.threads !== undefined && { threads: flags.threads }),
     ...(sparseSize !== undefined && { sparseSize }),
+    ...(flags.cache === 'unsafe' && { flush: false }),
     ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
   } as ConvertOptions; // checked against the declarations of the formats by the library
 }
