@@ -1,0 +1,126 @@
+/**
+ * Runs a case: our command and those of the others take turns, each in a process of its own, each from the same
+ * start: sources in the page cache, earlier outputs deleted, nothing left to write back.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { platform } from 'node:os';
+import { join } from 'node:path';
+import type { Case } from './cases.ts';
+import { commandWords, filesIn, type Programs } from './command.ts';
+import type { Corpus } from './corpus.ts';
+import { warmUp } from './file-data.ts';
+import { runMeasured, type Usage } from './measure.ts';
+import { requireSameDisk } from './same-disk.ts';
+
+/** One run, of one command or of several in a row. */
+export interface Run extends Usage {
+  /** What flushing the output took after the run. Close to nothing where the program has done so itself. */
+  readonly flushSeconds: number;
+  /** What the output takes up on the disk. */
+  readonly storedBytes?: number;
+}
+
+/** `ours`, and the keys of a case's `theirs`. */
+export type Contender = 'ours' | 'default' | 'best';
+
+export type CaseRuns = Partial<Record<Contender, readonly Run[]>>;
+
+export interface Bench {
+  readonly corpus: Corpus;
+  readonly programs: Programs;
+  say(text: string): void;
+}
+
+export async function runCase(bench: Bench, each: Case, count: number): Promise<CaseRuns> {
+  const { corpus, say } = bench;
+  const contenders = commandsOf(each);
+  for (const name of sourcesOf(contenders)) await corpus.file(name, say);
+  const runs: Record<string, Run[]> = {};
+  for (let round = 0; round < count; round++) {
+    for (const [contender, commands] of Object.entries(contenders)) {
+      const run = await runOnce(bench, commands);
+      runs[contender] = [...(runs[contender] ?? []), run];
+      const flush = `${run.wallSeconds.toFixed(2)} s, flush ${run.flushSeconds.toFixed(2)} s`;
+      say(`${each.name}: ${contender} ${round + 1}/${count}: ${flush}`);
+      if (contender === 'ours' && round === 0 && each.expect) {
+        const disk = await corpus.file(each.expect.disk, say);
+        requireSameDisk(bench.programs, disk.path, fileIn(corpus, 'out'), each.expect.format);
+      }
+    }
+  }
+  removeOutputs(corpus);
+  return runs;
+}
+
+/** The commands of each contender, in the order in which they take turns. */
+export function commandsOf({ ours, theirs }: Case): Partial<Record<Contender, readonly string[]>> {
+  return {
+    ours: [ours],
+    ...(theirs && { default: theirs.default }),
+    ...(theirs?.best && { best: theirs.best }),
+  };
+}
+
+const isOutput = (name: string): boolean => name === 'out' || name === 'step';
+
+const sourcesOf = (contenders: Partial<Record<Contender, readonly string[]>>): string[] =>
+  [...new Set(Object.values(contenders).flat().flatMap(filesIn))].filter((name) => !isOutput(name));
+
+const fileIn = ({ folder }: Corpus, name: string): string =>
+  isOutput(name) ? join(folder, 'outputs', name) : join(folder, name);
+
+async function runOnce({ corpus, programs }: Bench, commands: readonly string[]): Promise<Run> {
+  removeOutputs(corpus);
+  settle(corpus.folder);
+  for (const name of new Set(commands.flatMap(filesIn))) {
+    if (!isOutput(name)) await warmUp(fileIn(corpus, name));
+  }
+  const usages: Usage[] = [];
+  for (const command of commands) {
+    const words = commandWords(command, programs, (name) => fileIn(corpus, name));
+    usages.push(await runMeasured(words, fileIn(corpus, 'usage.txt')));
+  }
+  const output = fileIn(corpus, 'out');
+  const isWritten = existsSync(output);
+  const flushSeconds = isWritten ? flush(output) : 0;
+  return { ...total(usages), flushSeconds, ...(isWritten && { storedBytes: statSync(output).blocks * 512 }) };
+}
+
+/** Of commands in a row: their times together, the peak of the largest. */
+function total(usages: readonly Usage[]): Usage {
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const cpu = usages.flatMap(({ cpuSeconds }) => cpuSeconds ?? []);
+  const peaks = usages.flatMap(({ peakBytes }) => peakBytes ?? []);
+  return {
+    wallSeconds: sum(usages.map(({ wallSeconds }) => wallSeconds)),
+    ...(cpu.length > 0 && { cpuSeconds: sum(cpu) }),
+    ...(peaks.length > 0 && { peakBytes: Math.max(...peaks) }),
+  };
+}
+
+/** Flushes a file as `sync FILE` does; returns the seconds that it took. */
+function flush(path: string): number {
+  const start = performance.now();
+  const fd = openSync(path, 'r+');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return (performance.now() - start) / 1000;
+}
+
+function removeOutputs(corpus: Corpus): void {
+  const folder = join(corpus.folder, 'outputs');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+}
+
+/** Waits until what earlier runs wrote, and deleted, is on the disk: no run pays for the one before. */
+function settle(folder: string): void {
+  if (platform() === 'win32') return;
+  const isDone = platform() === 'linux' && spawnSync('sync', ['-f', folder]).status === 0;
+  if (!isDone) spawnSync('sync');
+}
