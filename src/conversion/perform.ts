@@ -3,11 +3,11 @@
 import { codecOf } from '../codecs/index.ts';
 import { markStored } from '../image/allocation.ts';
 import type { Appender, Placement } from '../image/appender.ts';
-import type { Layout } from '../image/layout.ts';
 import type { GuestBytes } from '../image/layout-source.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { dataRuns, isZero } from '../io/zeros.ts';
 import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-digest.ts';
+import { type Gatherer, gatherer } from './gather.ts';
 import type { AppenderOutput, ConversionOutput, LayoutOutput } from './output.ts';
 import type { GuestRange, Task } from './plan.ts';
 import { passTurnstile, type Turnstile } from './turnstile.ts';
@@ -87,67 +87,38 @@ async function place(
   blocks: readonly LoadedBlock[],
 ): Promise<number> {
   for (const { block } of blocks) markStored(stored, block);
+  const output = gatherer(target);
   if (writer.placement === 'in-place') {
-    let written = 0;
     for (const { from, bytes } of loaded) {
       const onDisk = bytes.subarray(0, Math.min(bytes.length, writer.virtualSize - from));
-      written += await writeRuns(target, onDisk, writer.dataStart + from, sparseSize);
+      await addRuns(output, onDisk, writer.dataStart + from, sparseSize);
     }
-    return written;
+    return output.flush();
   }
-  let start = 0;
-  const stride = writer.blockHead.length + writer.unit;
+  const { blockHead, unit } = writer;
+  const stride = blockHead.length + unit;
+  let next = 0;
   passTurnstile(turnstile, task.index, (address) => {
-    start = address;
+    next = address;
     return address + blocks.length * stride;
   });
-  return writeBlocks(target, writer, blocks, start);
-}
-
-/** Writes the runs of `bytes` that hold data. */
-async function writeRuns(
-  target: ByteTarget,
-  bytes: Uint8Array,
-  at: number,
-  sparseSize: number,
-): Promise<number> {
-  let written = 0;
-  for (const { start, end } of dataRuns(bytes, sparseSize)) {
-    await target.write([bytes.subarray(start, end)], at + start);
-    written += end - start;
-  }
-  return written;
-}
-
-/** Packed blocks follow each other in the file: one write for all. */
-async function writeBlocks(
-  target: ByteTarget,
-  { blockHead, unit }: Layout,
-  blocks: readonly LoadedBlock[],
-  start: number,
-): Promise<number> {
-  const parts: Uint8Array[] = [];
+  const step = sparseSize === 0 ? 0 : Math.max(sparseSize, MIN_HOLE_IN_BLOCK);
   for (const { bytes } of blocks) {
-    if (blockHead.length > 0) parts.push(blockHead);
-    parts.push(bytes);
+    await output.add(blockHead, next);
+    if (unit <= step) await output.add(bytes, next + blockHead.length);
+    else await addRuns(output, bytes, next + blockHead.length, step);
+    next += stride;
   }
-  if (parts.length > 0) await target.write(joined(parts), start);
-  return blocks.length * (blockHead.length + unit);
+  return output.flush();
 }
 
-/** Neighbours in memory as one part. */
-function joined(parts: readonly Uint8Array[]): Uint8Array[] {
-  const runs: Uint8Array[] = [];
-  for (const part of parts) {
-    const last = runs.at(-1);
-    const follows = last?.buffer === part.buffer && last.byteOffset + last.length === part.byteOffset;
-    if (last && follows) {
-      runs[runs.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + part.length);
-    } else {
-      runs.push(part);
-    }
-  }
-  return runs;
+/** Smaller holes within a packed block are not worth a write of their own. */
+const MIN_HOLE_IN_BLOCK = 64 * 1024;
+
+/** Adds the runs of `bytes` that hold data. */
+async function addRuns(output: Gatherer, bytes: Uint8Array, at: number, step: number): Promise<void> {
+  for (const { start, end } of dataRuns(bytes, step))
+    await output.add(bytes.subarray(start, end), at + start);
 }
 
 /** Compresses blocks and appends their records. */
@@ -167,25 +138,18 @@ async function append(
     return placements.at(-1)?.end ?? address;
   });
 
-  let parts: Uint8Array[] = [];
-  let start = placements[0]?.fileOffset ?? 0;
-  let end = start;
-  let written = 0;
+  const output = gatherer(target);
   for (const [i, placement] of placements.entries()) {
     const { block } = blocks[i] as LoadedBlock;
     const payload = payloads[i] as Uint8Array;
     stored.lengths[block] = payload.length;
-    if (placement.fileOffset !== end) {
-      await target.write(joined(parts), start);
-      parts = [];
-      start = placement.fileOffset;
+    let at = placement.fileOffset;
+    for (const part of writer.frame(block, payload, placement)) {
+      await output.add(part, at);
+      at += part.length;
     }
-    parts.push(...writer.frame(block, payload, placement));
-    end = placement.end;
-    written += end - placement.fileOffset;
   }
-  if (parts.length > 0) await target.write(joined(parts), start);
-  return written;
+  return output.flush();
 }
 
 /** Memory for the payloads of a task, which grows to what is needed and stays. */
