@@ -13,4 +13,5 @@ export const alignUp = (value: number, unit: number): number => alignDown(value 
 export const isAligned = (value: number, unit: number): boolean => value % unit === 0;
 
 /** Is `value` 1, 2, 4, …, 2^53? */
-export const isPowerOfTwo = (value: number): boolean => value > 0 && Number.isInteger(Math.log2(value));
+export const isPowerOfTwo = (value: number): boolean =>
+  value >= 1 && 2 ** Math.round(Math.log2(value)) === value;

@@ -23,6 +23,7 @@ export function gatherer(target: ByteTarget): Gatherer {
 
   return {
     async add(part, fileOffset) {
+      if (part.length === 0) return;
       if (fileOffset !== end) {
         await writeParts();
         start = fileOffset;

@@ -5,12 +5,12 @@ import { markStored } from '../image/allocation.ts';
 import type { Appender, Placement } from '../image/appender.ts';
 import type { GuestBytes } from '../image/layout-source.ts';
 import type { ByteTarget } from '../io/target.ts';
-import { dataRuns, isZero } from '../io/zeros.ts';
+import { dataRuns, isZeroWithin } from '../io/zeros.ts';
 import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-digest.ts';
 import { type Gatherer, gatherer } from './gather.ts';
 import type { AppenderOutput, ConversionOutput, LayoutOutput } from './output.ts';
 import type { GuestRange, Task } from './plan.ts';
-import { passTurnstile, type Turnstile } from './turnstile.ts';
+import { passTurnstile, requireOpen, type Turnstile } from './turnstile.ts';
 
 export interface Workshop {
   readonly image: GuestBytes;
@@ -54,6 +54,7 @@ export function performer(workshop: Workshop): Performer {
   }
 
   return async (task) => {
+    requireOpen(workshop.turnstile);
     const loaded = await readTask(task);
     const { output } = workshop;
     const blocks = [...storedBlocksOf(loaded, output.writer.unit)];
@@ -72,8 +73,8 @@ interface Loaded extends GuestRange {
 function* storedBlocksOf(loaded: readonly Loaded[], unit: number): Generator<LoadedBlock> {
   for (const { from, bytes } of loaded) {
     for (let at = 0; at < bytes.length; at += unit) {
-      const block = bytes.subarray(at, at + unit);
-      if (!isZero(block)) yield { block: (from + at) / unit, bytes: block };
+      if (isZeroWithin(bytes, at, at + unit)) continue;
+      yield { block: (from + at) / unit, bytes: bytes.subarray(at, at + unit) };
     }
   }
 }

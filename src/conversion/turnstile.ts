@@ -42,6 +42,11 @@ export function passTurnstile(turnstile: Turnstile, index: number, pass: (addres
   Atomics.notify(turn, 0);
 }
 
+/** @throws CancelledError when the turnstile was closed: there is no use in beginning a task */
+export function requireOpen(turnstile: Turnstile): void {
+  if (Atomics.load(views(turnstile).turn, 0) === CLOSED) throw new CancelledError();
+}
+
 /** Turns everyone away who waits, or comes later. */
 export function closeTurnstile(turnstile: Turnstile): void {
   const { turn } = views(turnstile);

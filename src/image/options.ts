@@ -39,7 +39,8 @@ export function choice<const T extends string, D extends T | undefined = T>(
     about,
     default: standard,
     values: words.join('|'),
-    parse: (text) => words.find((word) => word === text) ?? synonyms[text],
+    parse: (text) =>
+      words.find((word) => word === text) ?? (Object.hasOwn(synonyms, text) ? synonyms[text] : undefined),
     accepts: (value) => words.includes(value as T),
   };
 }
@@ -51,7 +52,7 @@ export function onOff(name: string, standard: boolean, about: string): Option<bo
     about,
     default: standard,
     values: 'on|off',
-    parse: (text) => words[text],
+    parse: (text) => (Object.hasOwn(words, text) ? words[text] : undefined),
     accepts: (value) => typeof value === 'boolean',
   };
 }

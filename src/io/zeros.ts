@@ -4,12 +4,21 @@ import { Buffer } from 'node:buffer';
 
 const ZEROS = Buffer.alloc(64 * 1024);
 
+/** Data rarely begins with this many zeros: a look at them spares most calls out of JavaScript. */
+const FIRST_LOOK = 32;
+
 /** Are all bytes zero? */
-export function isZero(bytes: Uint8Array): boolean {
-  for (let at = 0; at < bytes.length; at += ZEROS.length) {
-    const length = Math.min(ZEROS.length, bytes.length - at);
-    const zeros = length === ZEROS.length ? ZEROS : ZEROS.subarray(0, length);
-    if (!zeros.equals(bytes.subarray(at, at + length))) return false;
+export const isZero = (bytes: Uint8Array): boolean => isZeroWithin(bytes, 0, bytes.length);
+
+/** Are all bytes of [start, end) zero? */
+export function isZeroWithin(bytes: Uint8Array, start: number, end: number): boolean {
+  const looked = Math.min(start + FIRST_LOOK, end);
+  for (let at = start; at < looked; at++) {
+    if (bytes[at] !== 0) return false;
+  }
+  for (let at = looked; at < end; at += ZEROS.length) {
+    const length = Math.min(ZEROS.length, end - at);
+    if (ZEROS.compare(bytes, at, at + length, 0, length) !== 0) return false;
   }
   return true;
 }
@@ -34,7 +43,7 @@ export function* dataRuns(
   let start = -1;
   for (let at = 0; at < bytes.length; at += granularity) {
     const end = Math.min(at + granularity, bytes.length);
-    if (isZero(bytes.subarray(at, end))) {
+    if (isZeroWithin(bytes, at, end)) {
       if (start >= 0) yield { start, end: at };
       start = -1;
     } else if (start < 0) {

@@ -6,7 +6,7 @@ import { errorFromWire, ImageError } from '../errors.ts';
 import type { Job } from './job.ts';
 import type { Reply } from './worker.ts';
 
-/** Tasks that wait for each thread, so that none idles while the main thread collects results. */
+/** Tasks for each thread, under way or waiting, so that none idles while the main thread collects results. */
 const TASKS_PER_THREAD = 3;
 
 /** As many threads as the machine runs at once. */
@@ -16,7 +16,7 @@ export const defaultThreads = (): number => availableParallelism();
 const workerFile = (): string =>
   new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
 
-/** Starts `threads` threads for `job`. Tasks must be run in order: they are started in that order. */
+/** Starts `threads` threads for `job`. Tasks start in the order in which they are run. */
 export async function createPool(job: Job, threads: number): Promise<Executor> {
   const { Piscina } = await import('piscina');
   const pool = new Piscina({
@@ -26,15 +26,50 @@ export async function createPool(job: Job, threads: number): Promise<Executor> {
     concurrentTasksPerWorker: 1,
     workerData: job,
   });
+  // A thread that does not even start fails no task of its own: then all fail.
+  let broken: Error | undefined;
+  pool.on('error', (cause: Error) => {
+    broken ??= cause;
+    void pool.destroy();
+  });
+  // Piscina's queue does not keep its order, and a task that waits at the turnstile for one that has no thread waits
+  // forever. So it is given no more tasks than it has threads, and the others wait here.
+  const gate = orderedGate(threads);
   return {
     window: threads * TASKS_PER_THREAD,
     async run(task) {
-      const reply: Reply = await pool.run(task).catch((cause: Error) => {
-        throw new ImageError('worker-failed', `A worker thread failed: ${cause.message}.`, { cause });
-      });
-      if (reply.error) throw errorFromWire(reply.error);
-      return reply.result;
+      await gate.enter();
+      try {
+        const reply: Reply = await pool.run(task);
+        if (reply.error) throw errorFromWire(reply.error);
+        return reply.result;
+      } catch (cause) {
+        if (cause instanceof ImageError) throw cause;
+        const reason = broken ?? (cause as Error);
+        throw new ImageError('worker-failed', `A worker thread failed: ${reason.message}.`, {
+          cause: reason,
+        });
+      } finally {
+        gate.leave();
+      }
     },
     close: () => pool.destroy(),
+  };
+}
+
+/** Lets `places` callers in at once, the others in the order in which they came. */
+export function orderedGate(places: number): { enter(): Promise<void>; leave(): void } {
+  const waiting: (() => void)[] = [];
+  let free = places;
+  return {
+    async enter() {
+      if (free > 0) free -= 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    leave() {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
+    },
   };
 }

@@ -155,6 +155,13 @@ function compressionTypeOf(first: Uint8Array, features: FeatureHeader): Compress
     if (stored === compressionTypes.zlib) return 'zlib';
     throw corrupt('bad-header', `Compression type ${stored}, but feature bit 3 is not set.`, at);
   }
+  if (stored === compressionTypes.zlib) {
+    throw corrupt(
+      'bad-header',
+      'Feature bit 3 is set, but the compression type is zlib (0), or missing.',
+      72,
+    );
+  }
   const names = Object.keys(compressionTypes) as CompressionType[];
   const name = names.find((candidate) => compressionTypes[candidate] === stored);
   if (name) return name;

@@ -1,0 +1,92 @@
+/**
+ * The native tools that know the same formats: they are asked for a second opinion. A test that needs one is skipped
+ * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
+ *
+ *     apt-get install qemu-utils libvhdi-utils python3-libvhdi
+ */
+
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, test } from 'vitest';
+
+/** Debian's own Python: another one on the PATH has no libvhdi. */
+const PYTHON = '/usr/bin/python3';
+
+/** How to see that a tool is there, and where it comes from. */
+const tools = {
+  'qemu-img': { probe: ['qemu-img', '--version'], package: 'qemu-utils' },
+  'qemu-io': { probe: ['qemu-io', '--version'], package: 'qemu-utils' },
+  vhdiinfo: { probe: ['vhdiinfo', '-V'], package: 'libvhdi-utils' },
+  pyvhdi: { probe: [PYTHON, '-c', 'import pyvhdi'], package: 'python3-libvhdi' },
+} as const satisfies Record<string, { probe: readonly [string, ...string[]]; package: string }>;
+
+export type ToolName = keyof typeof tools;
+
+function isInstalled(name: ToolName): boolean {
+  const [file, ...args] = tools[name].probe;
+  return spawnSync(file, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** Tests that need all of `names`. */
+export function describeWith(names: readonly ToolName[], title: string, body: () => void): void {
+  const missing = names.filter((name) => !isInstalled(name));
+  if (missing.length === 0) {
+    describe(title, body);
+    return;
+  }
+  const packages = [...new Set(missing.map((name) => tools[name].package))].join(' ');
+  const reason = `needs ${missing.join(', ')}: apt-get install ${packages}`;
+  if (process.env.CI) {
+    test(`${title} (${reason})`, () => {
+      throw new Error(`CI must not skip this: it ${reason}`);
+    });
+  } else {
+    describe.skip(`${title} (skipped: ${reason})`, body);
+  }
+}
+
+const execute = promisify(execFile);
+
+/** Runs a program and returns its standard output; a failure has the program's own words. */
+async function run(file: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await execute(file, args, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout;
+}
+
+export const qemuImg = (args: readonly string[]): Promise<string> => run('qemu-img', args);
+
+/** Runs qemu-io's `commands` on an existing image, which they may write to. */
+export async function qemuIo(format: string, path: string, commands: readonly string[]): Promise<void> {
+  await run('qemu-io', ['-f', format, ...commands.flatMap((command) => ['-c', command]), path]);
+}
+
+/** `qemu-img info` as data. */
+export const qemuInfo = async (format: string, path: string): Promise<Record<string, unknown>> =>
+  JSON.parse(await qemuImg(['info', '-f', format, '--output=json', path]));
+
+/** qemu's name of a format. */
+export const qemuFormat = (format: string): string => (format === 'vhd' ? 'vpc' : format);
+
+/** The bytes that libvhdi says the medium of a VHD has. */
+export async function vhdMediaSize(path: string): Promise<number> {
+  const output = await run('vhdiinfo', [path]);
+  const match = /Media size\s*:.*?(\d+) bytes/.exec(output);
+  if (match === null) throw new Error(`vhdiinfo tells no media size:\n${output}`);
+  return Number(match[1]);
+}
+
+const READ_VHD = `
+import hashlib, pyvhdi, sys
+image = pyvhdi.file()
+image.open(sys.argv[1])
+digest, left = hashlib.sha256(), image.get_media_size()
+while left > 0:
+    part = image.read_buffer(min(left, 1 << 20))
+    digest.update(part)
+    left -= len(part)
+print(digest.hexdigest())
+`;
+
+/** SHA-256 of a VHD's guest bytes, read by libvhdi. */
+export const vhdSha256 = async (path: string): Promise<string> =>
+  (await run(PYTHON, ['-c', READ_VHD, path])).trim();
