@@ -73,7 +73,11 @@ export class ImageError extends Error {
 /** No format, or more than one, answers for the bytes. */
 export class UnknownFormatError extends ImageError {}
 /** The image breaks its own specification. */
-export class CorruptImageError extends ImageError {}
+export class CorruptImageError extends ImageError {
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(code, message, { ...details, hint: details.hint ?? DAMAGED });
+  }
+}
 /** The image is valid, but uses something that diskimg does not do. */
 export class UnsupportedFeatureError extends ImageError {}
 /** An option, or a size, that cannot be. */
@@ -87,6 +91,22 @@ export class CancelledError extends ImageError {
   constructor(details: ErrorDetails = {}) {
     super('cancelled', 'The conversion was cancelled.', details);
   }
+}
+
+const DAMAGED = 'The image is damaged: fetch it again, or take it from a backup.';
+
+/** The same error with what it did not know: an inner part knows the problem, an outer one the place. */
+export function withDetails(error: unknown, known: Omit<ErrorDetails, 'cause'>): unknown {
+  if (!(error instanceof ImageError) || error instanceof CancelledError) return error;
+  const { code, message, cause } = error;
+  const ErrorClass = error.constructor as typeof ImageError;
+  return new ErrorClass(code, message, {
+    format: error.format ?? known.format,
+    fileOffset: error.fileOffset ?? known.fileOffset,
+    guestOffset: error.guestOffset ?? known.guestOffset,
+    hint: error.hint ?? known.hint,
+    cause,
+  });
 }
 
 const classes = {

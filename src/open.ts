@@ -1,7 +1,7 @@
 /** Opens disk images of any format. */
 
 import { fileURLToPath } from 'node:url';
-import { OptionError, UnknownFormatError } from './errors.ts';
+import { OptionError, UnknownFormatError, withDetails } from './errors.ts';
 import { type FormatName, formatBySuffix, formatNamed, formats, type OpenOptions } from './formats/index.ts';
 import { type Format, PROBE_LENGTH, type ProbeSample } from './image/format.ts';
 import { type DiskImage, diskImage } from './image/image.ts';
@@ -45,7 +45,9 @@ export async function openImage(input: ImageInput, options: OpenImageOptions = {
   try {
     const format = options.format === undefined ? await probe(source) : formatNamed(options.format);
     const openOptions = resolveOptions(format.openOptions, options.options ?? {}, format.name);
-    const reader = await format.open(source, openOptions);
+    const reader = await format.open(source, openOptions).catch((error) => {
+      throw withDetails(error, { format: format.name });
+    });
     return {
       ...diskImage(format.name, source, reader),
       format: format.name,
@@ -96,6 +98,7 @@ function rawUnlessNamedOtherwise(name: string): Format<FormatName> {
   const named = formatBySuffix(name);
   if (named === undefined || named === raw) return raw;
   throw new UnknownFormatError('unknown-format', `${name} is named like ${named.name}, but holds none.`, {
+    fileOffset: 0,
     hint: 'It is damaged or incomplete; or, if these are the bytes of a disk, say -f raw.',
   });
 }

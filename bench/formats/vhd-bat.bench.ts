@@ -58,7 +58,7 @@ for (const [name, entries] of Object.entries(tables)) {
       blockSize: BLOCK,
       bitmapSize: SECTOR,
       virtualSize: ENTRIES * BLOCK,
-      dataEnd: DATA_END,
+      fileSize: DATA_END,
       reserved: [{ what: 'the table', start: TABLE_OFFSET, end: DATA_START }],
     }),
   );

@@ -1,6 +1,6 @@
 /** An opened disk image: the rich access above a format's narrow reader. */
 
-import { OptionError } from '../errors.ts';
+import { OptionError, withDetails } from '../errors.ts';
 import type { ByteSource } from '../io/source.ts';
 import { clipExtent, type Extent, guestEnd, mergedExtents } from './extent.ts';
 import { type GuestReader, guestReader, widened } from './read-extents.ts';
@@ -46,8 +46,12 @@ export function diskImage(format: string, source: ByteSource, reader: ImageReade
   /** Guest readers reuse buffers, so each serves one call at a time. */
   const idle: GuestReader[] = [];
   async function readOnce(into: Uint8Array, guestOffset: number): Promise<void> {
-    const guest = idle.pop() ?? guestReader(format, source, reader);
-    await guest.read(into, guestOffset);
+    const guest = idle.pop() ?? guestReader(source, reader);
+    try {
+      await guest.read(into, guestOffset);
+    } catch (error) {
+      throw withDetails(error, { format });
+    }
     idle.push(guest);
   }
 
@@ -62,9 +66,13 @@ export function diskImage(format: string, source: ByteSource, reader: ImageReade
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
     requireOnDisk(from, to);
     if (from === to) return;
-    for await (const extent of mergedExtents(reader.extents(...widened(reader, from, to)))) {
-      const isInRange = extent.guestOffset < to && guestEnd(extent) > from;
-      if (isInRange) yield clipExtent(extent, from, to);
+    try {
+      for await (const extent of mergedExtents(reader.extents(...widened(reader, from, to)))) {
+        const isInRange = extent.guestOffset < to && guestEnd(extent) > from;
+        if (isInRange) yield clipExtent(extent, from, to);
+      }
+    } catch (error) {
+      throw withDetails(error, { format });
     }
   }
 

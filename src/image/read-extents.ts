@@ -1,7 +1,7 @@
 /** Reading guest bytes, written once for all formats: extents in, bytes out, neighbouring blocks in one read. */
 
 import { codecOf } from '../codecs/index.ts';
-import { ImageError } from '../errors.ts';
+import { withDetails } from '../errors.ts';
 import type { ByteSource } from '../io/source.ts';
 import { requireInside } from '../io/source.ts';
 import { type Extent, guestEnd, type PackedExtent } from './extent.ts';
@@ -21,7 +21,7 @@ export interface GuestReader {
   read(into: Uint8Array, guestOffset: number): Promise<void>;
 }
 
-export function guestReader(format: string, source: ByteSource, reader: ImageReader): GuestReader {
+export function guestReader(source: ByteSource, reader: ImageReader): GuestReader {
   let stored = new Uint8Array(0);
   let block = new Uint8Array(0);
 
@@ -38,7 +38,8 @@ export function guestReader(format: string, source: ByteSource, reader: ImageRea
       if (reader.unpack) await reader.unpack(extent, packed, unpacked);
       else codecOf(extent.codec).unpack(packed, unpacked);
     } catch (error) {
-      throw placed(error, format, extent);
+      const { fileOffset, guestOffset } = extent;
+      throw withDetails(error, { fileOffset, guestOffset });
     }
     if (!isWhole) {
       const from = start - extent.guestOffset;
@@ -105,19 +106,4 @@ function joins(run: readonly PackedExtent[], extent: Extent): boolean {
   // qcow2 gives stored lengths in whole sectors, so that a block may begin within the last sector of another.
   const follows = extent.fileOffset >= last.fileOffset && gap <= MAX_GAP;
   return follows && extent.fileOffset + extent.storedLength - first.fileOffset <= MAX_READ;
-}
-
-/** Adds the place to an error of a codec, which knows only the payload. */
-function placed(error: unknown, format: string, extent: PackedExtent): unknown {
-  if (!(error instanceof ImageError) || error.fileOffset !== undefined) return error;
-  const { fileOffset, guestOffset } = extent;
-  const ErrorClass = error.constructor as typeof ImageError;
-  const hint = error.hint ?? 'The image is damaged here: fetch it again, or take it from a backup.';
-  return new ErrorClass(error.code, error.message, {
-    format,
-    fileOffset,
-    guestOffset,
-    hint,
-    cause: error.cause,
-  });
 }

@@ -38,15 +38,15 @@ export async function createFileOutput(
   suffix: string,
   { flushes }: { readonly flushes: boolean },
 ): Promise<FileOutput> {
-  const finalPath = await replaceablePath(path);
+  const { finalPath, mode } = await replaceable(path);
   const folder = dirname(finalPath);
-  const partialPath = join(folder, `.${basename(finalPath)}.${suffix}.partial`);
+  const partialPath = join(folder, `.${basename(finalPath).slice(0, 50)}.${suffix}.partial`);
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
   const guard = <T>(action: Promise<T>): Promise<T> =>
     action.catch((cause) => {
       throw cannotWrite(path, undefined, cause);
     });
-  const handle = await guard(open(partialPath, flags, 0o666));
+  const handle = await guard(open(partialPath, flags, mode));
   let state: 'open' | 'committed' | 'abandoned' = 'open';
   let flushed = 0;
   let flushing: Promise<void> | undefined;
@@ -79,14 +79,14 @@ export async function createFileOutput(
   };
 }
 
-/** Follows symbolic links: what the name finally stands for must be a file, or nothing yet. */
-async function replaceablePath(path: string): Promise<string> {
+/** The file to replace, and the permissions for its successor. Follows symbolic links: what the name finally stands for must be a file, or nothing yet. */
+async function replaceable(path: string): Promise<{ readonly finalPath: string; readonly mode: number }> {
   const existing = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return undefined;
     throw cannotWrite(path, undefined, cause);
   });
-  if (existing === undefined) return resolve(path);
-  if (existing.isFile()) return realpath(path);
+  if (existing === undefined) return { finalPath: resolve(path), mode: 0o666 };
+  if (existing.isFile()) return { finalPath: await realpath(path), mode: existing.mode & 0o777 };
   const what = existing.isDirectory() ? 'a directory' : 'not a regular file';
   throw new ImageIoError('not-a-file', `${path} is ${what}.`, {
     hint: 'Name a file for the output; it is created, or replaced when the conversion is complete.',

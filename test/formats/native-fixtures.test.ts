@@ -141,7 +141,7 @@ const REFUSED: Record<
   'qcow2/truncated': corrupt('truncated', 262_208, /should end at byte/, /incomplete download/),
   'qcow2/truncated-compressed': corrupt('truncated', 16_384, /only 19968 bytes/, /incomplete download/),
   'vhd/differencing': unsupported('needs-parent', 4_197_436, /differencing/, /Merge/),
-  'vhd/truncated': corrupt('truncated', 1540, /ends at 3000000/, /incomplete download/),
+  'vhd/truncated': corrupt('truncated', 1540, /only 3000000 bytes/, /incomplete download/),
 };
 
 function needs(code: ErrorCode, fileOffset: number, says: RegExp) {

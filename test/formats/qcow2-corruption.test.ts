@@ -210,7 +210,7 @@ describe('compressed cluster descriptor', () => {
   const zeros = (length: number) => new Uint8Array(length);
 
   const rows: Row[] = [
-    ['offset', '0: the header is no payload', at(0n), 'bad-data'],
+    ['offset', '0: the header is no payload', at(0n), 'bad-reference'],
     ['offset', 'past the end', l2Entry((entry, size) => (entry & ~OFFSET) | size), 'truncated'],
     ['offset', '2^54 - 1', at(OFFSET), 'truncated'],
     [

@@ -129,7 +129,7 @@ describe('block allocation table', () => {
     ['entry 0', 'on the copy of the footer', entry(0, 0), 'bad-reference'],
     ['entry 0', 'on the header', entry(0, 1), 'bad-reference'],
     ['entry 0', 'on the table', entry(0, 3), 'bad-reference'],
-    ['entry 4', 'into the footer', entry(4, FIRST_BLOCK + 4 * BLOCK_SECTORS + 2049), 'truncated'],
+    ['entry 4', 'into the footer', entry(4, FIRST_BLOCK + 4 * BLOCK_SECTORS + 2049), 'bad-reference'],
     ['entry 4', 'past the end', entry(4, FIRST_BLOCK + 5 * BLOCK_SECTORS), 'truncated'],
     ['entry 4', '2^32 - 2', entry(4, 0xfffffffe), 'truncated'],
     ['entry 4', '2^31: it has no sign', entry(4, 2 ** 31), 'truncated'],

@@ -31,7 +31,7 @@ const finalField = (bytes: Buffer, at: number): number =>
 const indexOffset = (bytes: Buffer): number => finalField(bytes, 96);
 const bitmapOffset = (bytes: Buffer): number => finalField(bytes, 104);
 
-/** Both footers of a ZVHD. */
+/** The footers at both ends. */
 const both = (poke: Poke): Poke => all(footerAt(0, poke), footerAt(-PAGE, poke));
 
 /** Blocks 0, 2 and 6 of 7 are stored; the disk has 13 MiB, in a current size of 1 GiB. */
@@ -48,7 +48,14 @@ describe('zvhd2: footers', () => {
     ['original size', 'over the current size', final(le64(40, GiB + 512)), 'bad-header'],
     ['original size', '2^63', final(le64(40, 2n ** 63n)), 'bad-header'],
     ['current size', '2^63', final(le64(48, 2n ** 63n)), 'bad-header'],
-    ['original and current size', '2^52', final(all(le64(40, 2 ** 52), le64(48, 2 ** 52))), 'bad-table'],
+    [
+      'original and current size, all footers',
+      '2^52',
+      both(all(le64(40, 2 ** 52), le64(48, 2 ** 52))),
+      'bad-table',
+    ],
+    ['original size, final', 'not that of the initial footer', final(le64(40, 1536)), 'bad-header'],
+    ['unique id, final', 'not that of the initial footer', final(u8(70, 0)), 'bad-header'],
     ['zvhd2 version', '0', final(u8(87, 0)), 'unsupported-version'],
     ['zvhd2 version', '2', final(u8(87, 2)), 'unsupported-version'],
     ['block size', '0', final(le32(88, 0)), 'bad-header'],

@@ -90,7 +90,17 @@ function packedExtent(high: number, low: number, shape: L2Shape, place: Place, l
   const descriptor = high & ~(EntryHigh.copied | EntryHigh.compressed);
   const fileOffset = (descriptor & (2 ** offsetBitsInHigh - 1)) * 2 ** 32 + low;
   const sectors = (descriptor >>> offsetBitsInHigh) + 1;
-  if (fileOffset === 0 || fileOffset >= shape.fileSize) requireInFile(fileOffset, 512, shape, place);
+  if (fileOffset < shape.clusterSize) {
+    throw corrupt(
+      'bad-reference',
+      `A compressed cluster at byte ${fileOffset} stands on the header.`,
+      place.fileOffset,
+      {
+        guestOffset: place.guestOffset,
+      },
+    );
+  }
+  if (fileOffset >= shape.fileSize) requireInFile(fileOffset, 512, shape, place);
   // Stored lengths are in sectors of the file; its last sector may be a part only.
   const end = fileOffset - (fileOffset % 512) + sectors * 512;
   if (end > Math.ceil(shape.fileSize / 512) * 512) requireInFile(fileOffset, end - fileOffset, shape, place);

@@ -157,7 +157,7 @@ function details(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): I
     'refcount-bits': 2 ** header.refcountOrder,
     corrupt: version === 2 ? undefined : hasFeature(header, Incompatible.corrupt),
     'extended-l2': version === 2 ? undefined : hasFeature(header, Incompatible.extendedL2),
-    bitmaps: extensions.bitmapCount,
+    'bitmap-count': extensions.bitmapCount,
     'bitmaps-valid':
       extensions.bitmapCount === undefined ? undefined : (header.autoclearFeatures & BITMAPS_VALID) !== 0n,
     'data-file': extensions.dataFile,

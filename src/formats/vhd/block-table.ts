@@ -17,8 +17,7 @@ export interface BlockTableShape {
   /** Bytes of the bitmap before a block's data. */
   readonly bitmapSize: number;
   readonly virtualSize: number;
-  /** Blocks must end at or before this file offset. */
-  readonly dataEnd: number;
+  readonly fileSize: number;
   /** Ranges of the file that no block may touch. */
   readonly reserved: readonly { readonly what: string; readonly start: number; readonly end: number }[];
 }
@@ -40,15 +39,15 @@ export async function readBlockTable(source: ByteSource, shape: BlockTableShape)
 }
 
 function requirePlace(shape: BlockTableShape, entry: number, block: number): void {
-  const { blockSize, bitmapSize, virtualSize, dataEnd, reserved, tableOffset } = shape;
+  const { blockSize, bitmapSize, virtualSize, fileSize, reserved, tableOffset } = shape;
   const start = entry * SECTOR;
   // Of the last block only the part on the disk has to be there.
   const end = start + bitmapSize + Math.min(blockSize, virtualSize - block * blockSize);
   const fileOffset = tableOffset + block * 4;
-  if (end > dataEnd) {
+  if (end > fileSize) {
     throw new CorruptImageError(
       'truncated',
-      `Block ${block} should end at byte ${end}, but the data of the file ends at ${dataEnd}.`,
+      `Block ${block} should end at byte ${end}, but the file has only ${fileSize} bytes.`,
       {
         format: 'vhd',
         fileOffset,

@@ -8,6 +8,7 @@
 
 import { alignUp, ceilDiv, MiB, SECTOR } from '../../binary/align.ts';
 import { geometryOf } from '../../binary/chs.ts';
+import { toSeconds2000 } from '../../binary/time.ts';
 import { OptionError } from '../../errors.ts';
 import { rankInOrder } from '../../image/allocation.ts';
 import type { Identity } from '../../image/identity.ts';
@@ -19,7 +20,6 @@ import {
   DiskType,
   DYNAMIC_COOKIE,
   dynamicHeader,
-  EPOCH_2000,
   encodeDynamicHeader,
   encodeFooter,
   FOOTER_COOKIE,
@@ -101,7 +101,7 @@ function footer(size: number, diskType: number, dataOffset: bigint, identity: Id
     features: 2,
     fileFormatVersion: VERSION_1_0,
     dataOffset,
-    timeStamp: Math.max(0, identity.timestamp - EPOCH_2000),
+    timeStamp: toSeconds2000(identity.timestamp),
     creatorApplication: 'win ',
     creatorVersion: 0x000a0000,
     creatorHostOs: 'Wi2k',

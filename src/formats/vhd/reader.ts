@@ -5,6 +5,7 @@
  */
 
 import { alignUp, ceilDiv, GiB, isPowerOfTwo, MiB, SECTOR } from '../../binary/align.ts';
+import { fromSeconds2000 } from '../../binary/time.ts';
 import { BudgetError, CorruptImageError, UnsupportedFeatureError } from '../../errors.ts';
 import { type Extent, flatExtents } from '../../image/extent.ts';
 import type { ImageDetails, ImageReader } from '../../image/reader.ts';
@@ -17,7 +18,6 @@ import {
   DYNAMIC_COOKIE,
   type DynamicHeader,
   dynamicHeader,
-  EPOCH_2000,
   headerChecksum,
   UNUSED_ENTRY,
   VERSION_1_0,
@@ -99,8 +99,9 @@ async function openDynamic(
     blockSize,
     bitmapSize,
     virtualSize,
-    dataEnd: found.dataEnd,
+    fileSize: source.size,
     reserved: [
+      { what: 'the footer', start: found.dataEnd, end: source.size },
       { what: 'the footer copy', start: 0, end: SECTOR },
       { what: 'the dynamic header', start: headerOffset, end: headerOffset + dynamicHeader.size },
       { what: 'the table', start: tableOffset, end: tableOffset + header.maxTableEntries * 4 },
@@ -206,7 +207,7 @@ function details(
       geometry: { cylinders, heads, 'sectors-per-track': sectorsPerTrack },
       'block-size': own['block-size'],
       uuid: uuidText(uniqueId),
-      'time-stamp': footer.timeStamp + EPOCH_2000,
+      'time-stamp': fromSeconds2000(footer.timeStamp),
     },
   };
 }

@@ -55,9 +55,6 @@ export const DiskType = { fixed: 2, dynamic: 3, differencing: 4 } as const;
 /** A BAT entry of a block that is not stored. */
 export const UNUSED_ENTRY = 0xffffffff;
 
-/** Seconds from 1970-01-01 to 2000-01-01, where time stamps begin. */
-export const EPOCH_2000 = 946684800;
-
 const CHECKSUM_AT = vhdFooter.fields.checksum.at;
 const HEADER_CHECKSUM_AT = dynamicHeader.fields.checksum.at;
 

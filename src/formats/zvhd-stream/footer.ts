@@ -7,6 +7,7 @@ import { alignUp, GiB } from '../../binary/align.ts';
 import { onesComplementSum } from '../../binary/checksum.ts';
 import { geometryOf } from '../../binary/chs.ts';
 import { bits64, bytes, chars, type Decoded, struct, u8, u32, u64 } from '../../binary/struct.ts';
+import { toSeconds2000 } from '../../binary/time.ts';
 import { CorruptImageError, UnknownFormatError } from '../../errors.ts';
 import type { Identity } from '../../image/identity.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
@@ -49,9 +50,6 @@ export type StreamFooter = Decoded<typeof streamFooter>;
 
 /** Bytes that a footer takes in the file, and the unit to which records are aligned. */
 export const PAGE = 4096;
-
-/** Seconds from 1970-01-01 to 2000-01-01, where timestamps begin. */
-const EPOCH_2000 = 946684800;
 
 /** The checksum is over the 512 bytes of the record. */
 const checksumOf = (record: Uint8Array): number =>
@@ -116,7 +114,7 @@ export function newFooter(cookie: string, originalSize: number, identity: Identi
     features: 2,
     fileFormatVersion: 0x00010000,
     dataOffset: 2n ** 64n - 1n,
-    timestamp: Math.max(0, identity.timestamp - EPOCH_2000),
+    timestamp: toSeconds2000(identity.timestamp),
     creatorApplication: 'tap\0',
     creatorVersion: 0x00010004,
     creatorHostOs: 0,

@@ -9,13 +9,14 @@ import type { ByteSource } from '../../io/source.ts';
 import { PAGE, readFooter, type StreamFooter } from '../zvhd-stream/footer.ts';
 import { payloadOf } from '../zvhd-stream/record.ts';
 import { type RecordIndex, readBitmap, readIndex } from './block-index.ts';
-import { requireTables } from './requirements.ts';
+import { requireSameImage, requireTables } from './requirements.ts';
 import { codecs, type Method, ZVHD2_COOKIE } from './structs.ts';
 
 export async function openZvhd2(source: ByteSource): Promise<ImageReader> {
-  await readFooter(source, 0, 'zvhd2', ZVHD2_COOKIE);
+  const initial = await readFooter(source, 0, 'zvhd2', ZVHD2_COOKIE);
   const footerOffset = Math.max(PAGE, source.size - PAGE);
   const footer = await readFooter(source, footerOffset, 'zvhd2', ZVHD2_COOKIE);
+  requireSameImage(initial, footer, footerOffset);
   const method = requireTables(footer, footerOffset);
   const stored = await readBitmap(source, footer);
   const { blockSize, currentSize: virtualSize } = footer;

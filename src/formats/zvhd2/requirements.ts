@@ -17,6 +17,17 @@ import {
 /** What index and bitmap may take in memory: the disk is then 32 TiB, if all of it is stored. */
 const MAX_TABLE_BYTES = 256 * MiB;
 
+/** @throws CorruptImageError `bad-header` when the footers at the two ends are not of one image */
+export function requireSameImage(initial: StreamFooter, final: StreamFooter, finalOffset: number): void {
+  const isSame = initial.uniqueId.every((byte, i) => byte === final.uniqueId[i]);
+  if (isSame && initial.originalSize === final.originalSize) return;
+  throw new CorruptImageError('bad-header', 'The footers at the start and at the end differ.', {
+    format: 'zvhd2',
+    fileOffset: finalOffset + streamFooter.fields.uniqueId.at,
+    hint: 'The file was put together from two images, or is damaged.',
+  });
+}
+
 /** Returns how the blocks are compressed. @throws CorruptImageError, UnsupportedFeatureError, BudgetError */
 export function requireTables(footer: StreamFooter, footerOffset: number): Method {
   type FieldName = keyof typeof streamFooter.fields;
