@@ -36,7 +36,7 @@ function buildCli(): string {
     shell: isWindows,
   });
   if (status !== 0) throw new Error('npm run build failed.');
-  return resolve(root, 'dist/cli/bin.js');
+  return resolve(root, 'dist/bin.js');
 }
 
 function requireQemuImg(): void {

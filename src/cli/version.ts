@@ -1,5 +1,5 @@
 /** The package's version, as its package.json says it. */
 
-import { createRequire } from 'node:module';
+import manifest from '../../package.json' with { type: 'json' };
 
-export const version = (): string => createRequire(import.meta.url)('../../package.json').version;
+export const version = (): string => manifest.version;
