@@ -34,7 +34,7 @@ export type ConvertOptions = OutputFormat & {
   readonly threads?: number;
   /**
    * Zeros are found in steps of this many bytes, a multiple of 512, and left out of the file, which is then sparse;
-   * 4096 by default. 0: the file has no holes.
+   * 4096 by default. 0: the file has no holes. (A compressed qcow2 may have gaps all the same.)
    */
   readonly sparseSize?: number;
   /**

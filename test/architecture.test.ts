@@ -27,10 +27,14 @@ function readModule(path: string): Module {
     (match) => match[1] as string,
   );
   const isOurs = (specifier: string) => specifier.startsWith('.');
+  const target = (specifier: string) => posix.join(dirname(path), specifier);
   return {
     path,
     text,
-    imports: specifiers.filter(isOurs).map((specifier) => posix.join(dirname(path), specifier)),
+    imports: specifiers
+      .filter(isOurs)
+      .map(target)
+      .filter((module) => module !== '../package.json'),
     packages: specifiers.filter((specifier) => !isOurs(specifier)),
   };
 }

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { createTurnstile, passTurnstile, type Turnstile } from '../../src/conversion/turnstile.ts';
+import { frontierAt } from '../../src/image/frontier.ts';
 import { measure } from '../timing.ts';
 
 /** So many that the start of the threads hardly counts. */
@@ -11,7 +12,7 @@ const PASSES = 100_000;
 /** Passes every `step`-th turn from `first`. */
 function passAll(turnstile: Turnstile, first: number, step: number): void {
   for (let turn = first; turn < PASSES; turn += step) {
-    passTurnstile(turnstile, turn, (address) => address + 4096);
+    passTurnstile(turnstile, turn, ({ end }) => frontierAt(end + 4096));
   }
 }
 

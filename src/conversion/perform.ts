@@ -3,6 +3,7 @@
 import { codecOf } from '../codecs/index.ts';
 import { markStored } from '../image/allocation.ts';
 import type { Appender, Placement } from '../image/appender.ts';
+import { frontierAt } from '../image/frontier.ts';
 import type { GuestBytes } from '../image/layout-source.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { dataRuns, isZeroWithin } from '../io/zeros.ts';
@@ -99,9 +100,9 @@ async function place(
   const { blockHead, unit } = writer;
   const stride = blockHead.length + unit;
   let next = 0;
-  passTurnstile(turnstile, task.index, (address) => {
-    next = address;
-    return address + blocks.length * stride;
+  passTurnstile(turnstile, task.index, ({ end }) => {
+    next = end;
+    return frontierAt(end + blocks.length * stride);
   });
   const step = sparseSize === 0 ? 0 : Math.max(sparseSize, MIN_HOLE_IN_BLOCK);
   for (const { bytes } of blocks) {
@@ -132,25 +133,31 @@ async function append(
 ): Promise<number> {
   const payloads = packBlocks(writer, blocks, arena);
   const placements: Placement[] = [];
-  passTurnstile(turnstile, task.index, (address) => {
+  passTurnstile(turnstile, task.index, (first) => {
+    let frontier = first;
     for (const payload of payloads) {
-      placements.push(writer.place(placements.at(-1)?.end ?? address, payload.length));
+      const placement = writer.place(frontier, payload.length);
+      placements.push(placement);
+      frontier = placement.next;
     }
-    return placements.at(-1)?.end ?? address;
+    return frontier;
   });
 
-  const output = gatherer(target);
+  // Blocks that are stored as they are may stand apart from the others.
+  const packed = gatherer(target);
+  const asIs = gatherer(target);
   for (const [i, placement] of placements.entries()) {
-    const { block } = blocks[i] as LoadedBlock;
+    const { block, bytes } = blocks[i] as LoadedBlock;
     const payload = payloads[i] as Uint8Array;
     stored.lengths[block] = payload.length;
+    const output = payload === bytes ? asIs : packed;
     let at = placement.fileOffset;
     for (const part of writer.frame(block, payload, placement)) {
       await output.add(part, at);
       at += part.length;
     }
   }
-  return output.flush();
+  return (await packed.flush()) + (await asIs.flush());
 }
 
 /** Memory for the payloads of a task, which grows to what is needed and stays. */

@@ -5,9 +5,10 @@
  */
 
 import { CancelledError } from '../errors.ts';
+import { type Frontier, frontierAt } from '../image/frontier.ts';
 
 export interface Turnstile {
-  /** Shared between threads: the turn, and the next address. */
+  /** Shared between threads: the turn, and the frontier of the file. */
   readonly memory: SharedArrayBuffer;
 }
 
@@ -16,27 +17,31 @@ const CLOSED = -1;
 
 const views = ({ memory }: Turnstile) => ({
   turn: new Int32Array(memory, 0, 1),
-  address: new BigInt64Array(memory, 8, 1),
+  frontier: new BigInt64Array(memory, 8, 2),
 });
 
 export function createTurnstile(firstAddress: number): Turnstile {
-  const turnstile = { memory: new SharedArrayBuffer(16) };
-  views(turnstile).address[0] = BigInt(firstAddress);
+  const turnstile = { memory: new SharedArrayBuffer(24) };
+  writeFrontier(turnstile, frontierAt(firstAddress));
   return turnstile;
 }
 
 /**
- * Waits until all tasks before `index` have passed, then lets this one pass: `pass` gets its address and returns the
- * next one. Every task passes exactly once.
+ * Waits until all tasks before `index` have passed, then lets this one pass: `pass` gets the frontier that they left
+ * and returns the next one. Every task passes exactly once.
  * @throws CancelledError when the turnstile was closed
  */
-export function passTurnstile(turnstile: Turnstile, index: number, pass: (address: number) => number): void {
-  const { turn, address } = views(turnstile);
+export function passTurnstile(
+  turnstile: Turnstile,
+  index: number,
+  pass: (frontier: Frontier) => Frontier,
+): void {
+  const { turn } = views(turnstile);
   for (let current = Atomics.load(turn, 0); current !== index; current = Atomics.load(turn, 0)) {
     if (current === CLOSED) throw new CancelledError();
     Atomics.wait(turn, 0, current);
   }
-  address[0] = BigInt(pass(Number(address[0])));
+  writeFrontier(turnstile, pass(lastFrontier(turnstile)));
   // A turnstile that was closed meanwhile stays closed.
   if (Atomics.compareExchange(turn, 0, index, index + 1) === CLOSED) throw new CancelledError();
   Atomics.notify(turn, 0);
@@ -54,5 +59,12 @@ export function closeTurnstile(turnstile: Turnstile): void {
   Atomics.notify(turn, 0);
 }
 
-/** The address that the last task has left; for when all have passed. */
-export const lastAddress = (turnstile: Turnstile): number => Number(views(turnstile).address[0]);
+/** The frontier that the last task has left; for a task in its turn, or when all have passed. */
+export function lastFrontier(turnstile: Turnstile): Frontier {
+  const [end, open] = views(turnstile).frontier;
+  return { end: Number(end), open: Number(open) };
+}
+
+function writeFrontier(turnstile: Turnstile, { end, open }: Frontier): void {
+  views(turnstile).frontier.set([BigInt(end), BigInt(open)]);
+}

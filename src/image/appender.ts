@@ -9,12 +9,15 @@
  */
 
 import type { CodecName } from '../codecs/index.ts';
+import { type Frontier, frontierAt } from './frontier.ts';
 import type { Identity } from './identity.ts';
 
-/** Where a record goes: [fileOffset, end). A gap before it reads as zeros. */
+/** Where a record goes: [fileOffset, end). */
 export interface Placement {
   readonly fileOffset: number;
   readonly end: number;
+  /** The frontier behind it. A gap that it leaves reads as zeros, unless a later record fills it. */
+  readonly next: Frontier;
 }
 
 export interface Appender {
@@ -30,8 +33,8 @@ export interface Appender {
   readonly level: number;
   /** Is a block that compression does not make smaller stored as it is (so its payload has `unit` bytes)? */
   readonly storesIncompressible: boolean;
-  /** The place of the next record, when the records so far end at `address`. Pure and cheap. */
-  place(address: number, payloadLength: number): Placement;
+  /** The place of the next record. Pure and cheap. */
+  place(frontier: Frontier, payloadLength: number): Placement;
   /** The bytes of a record, exactly those of its placement. */
   frame(block: number, payload: Uint8Array, placement: Placement): readonly Uint8Array[];
   /** The first `dataStart` bytes of the file. */
@@ -65,26 +68,26 @@ export interface StoredBlocks {
   /** File offset behind the last record. */
   readonly dataEnd: number;
   has(block: number): boolean;
-  /** The records in guest order. */
+  /** The records in guest order; a format that fills gaps may have placed one before its predecessor. */
   records(): Generator<StoredBlock>;
 }
 
 export function storedBlocks(appender: Appender, { lengths }: PayloadLengths): StoredBlocks {
   function* records(): Generator<StoredBlock> {
-    let address = appender.dataStart;
+    let frontier = frontierAt(appender.dataStart);
     for (let block = 0; block < lengths.length; block++) {
       const payloadLength = lengths[block] as number;
       if (payloadLength === 0) continue;
-      const { fileOffset, end } = appender.place(address, payloadLength);
-      yield { block, payloadLength, fileOffset, end };
-      address = end;
+      const placement = appender.place(frontier, payloadLength);
+      yield { block, payloadLength, ...placement };
+      frontier = placement.next;
     }
   }
   let storedCount = 0;
   let dataEnd = appender.dataStart;
   for (const record of records()) {
     storedCount += 1;
-    dataEnd = record.end;
+    dataEnd = record.next.end;
   }
   return {
     blockCount: lengths.length,

@@ -5,6 +5,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { alignUp, KiB, MiB } from '../../src/binary/align.ts';
 import { type ConvertOptions, convert } from '../../src/convert.ts';
+import type { CreateOptions } from '../../src/formats/index.ts';
 import { openImage } from '../../src/open.ts';
 import { difference, diskOf } from '../support/guest-disks.ts';
 import { readGuest, TIMESTAMP } from '../support/memory-images.ts';
@@ -129,10 +130,11 @@ describe.each(variations)('converted to $name', (variation) => {
     expect(difference(readFileSync(path('back')), small)).toBeUndefined();
   });
 
-  it('has no holes when none are wanted', async () => {
+  it('has no holes when none are wanted, but for the gaps of a compressed qcow2', async () => {
     await convert(small, output, { ...options, sparseSize: 0 });
     const { size, blocks } = statSync(output);
-    expect(blocks * 512).toBeGreaterThanOrEqual(size);
+    const { compress = false, clusterSize = 64 * KiB } = (options.options ?? {}) as CreateOptions<'qcow2'>;
+    expect(blocks * 512).toBeGreaterThanOrEqual(size - (compress ? 2 * clusterSize : 0));
   });
 
   it('tells its progress: never back, and to the end', async () => {

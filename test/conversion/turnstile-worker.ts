@@ -3,6 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { passTurnstile } from '../../src/conversion/turnstile.ts';
 import { errorToWire } from '../../src/errors.ts';
+import { frontierAt } from '../../src/image/frontier.ts';
 
 export interface TurnstileJob {
   readonly memory: SharedArrayBuffer;
@@ -24,9 +25,9 @@ function work({ memory, indexes }: TurnstileJob): TurnstileReport {
   try {
     for (const index of indexes) {
       Atomics.wait(idle, 0, 0, (index * 31) % 5);
-      passTurnstile({ memory }, index, (address) => {
-        passed.push([index, address]);
-        return address + lengthOf(index);
+      passTurnstile({ memory }, index, ({ end }) => {
+        passed.push([index, end]);
+        return frontierAt(end + lengthOf(index));
       });
     }
     return { passed };

@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest';
 import {
   closeTurnstile,
   createTurnstile,
-  lastAddress,
+  lastFrontier,
   passTurnstile,
   type Turnstile,
 } from '../../src/conversion/turnstile.ts';
+import { type Frontier, frontierAt } from '../../src/image/frontier.ts';
 import { lengthOf, type TurnstileJob, type TurnstileReport } from './turnstile-worker.ts';
 
 async function onThread(turnstile: Turnstile, indexes: readonly number[]): Promise<TurnstileReport> {
@@ -23,13 +24,13 @@ describe('a turnstile', () => {
     const turnstile = createTurnstile(100);
     const addresses: number[] = [];
     for (let index = 0; index < 3; index++) {
-      passTurnstile(turnstile, index, (address) => {
-        addresses.push(address);
-        return address + 10;
+      passTurnstile(turnstile, index, ({ end }) => {
+        addresses.push(end);
+        return { end: end + 10, open: end + 7 };
       });
     }
     expect(addresses).toEqual([100, 110, 120]);
-    expect(lastAddress(turnstile)).toBe(130);
+    expect(lastFrontier(turnstile)).toEqual({ end: 130, open: 127 });
   });
 
   it('keeps the order of tasks over real threads, past 2^32', async () => {
@@ -51,7 +52,7 @@ describe('a turnstile', () => {
       return [index, address - lengthOf(index)];
     });
     expect(passed).toEqual(expected);
-    expect(lastAddress(turnstile)).toBe(address);
+    expect(lastFrontier(turnstile)).toEqual(frontierAt(address));
   });
 
   it('turns away who waits when it is closed, and who comes later', async () => {
@@ -63,16 +64,16 @@ describe('a turnstile', () => {
       { passed: [], code: 'cancelled' },
       { passed: [], code: 'cancelled' },
     ]);
-    expect(() => passTurnstile(turnstile, 0, (address) => address)).toThrow(
+    expect(() => passTurnstile(turnstile, 0, (frontier) => frontier)).toThrow(
       expect.objectContaining({ name: 'CancelledError', code: 'cancelled' }),
     );
   });
 
   it('stays closed when it is closed while a task passes', () => {
     const turnstile = createTurnstile(0);
-    const pass = (address: number): number => {
+    const pass = (frontier: Frontier): Frontier => {
       closeTurnstile(turnstile);
-      return address + 1;
+      return frontier;
     };
     expect(() => passTurnstile(turnstile, 0, pass)).toThrow(expect.objectContaining({ code: 'cancelled' }));
     expect(() => passTurnstile(turnstile, 1, pass)).toThrow(expect.objectContaining({ code: 'cancelled' }));

@@ -3,14 +3,15 @@
  *
  *     header (1 cluster) │ clusters in guest order │ padding │ L2 tables │ L1 table │ refcount table │ refcount blocks
  *
- * Compressed clusters follow each other byte by byte; one that would not get smaller is stored as it is, on a
- * cluster boundary.
+ * Compressed clusters follow each other byte by byte; one that would not get smaller is stored as it is, in a cluster
+ * of the file that is its own. Compressed ones then go on filling the cluster before it.
  */
 
 import { alignUp } from '../../binary/align.ts';
 import { codecOf } from '../../codecs/index.ts';
 import { OptionError } from '../../errors.ts';
-import type { Appender, StoredBlock, StoredBlocks } from '../../image/appender.ts';
+import type { Appender, Placement, StoredBlock, StoredBlocks } from '../../image/appender.ts';
+import type { Frontier } from '../../image/frontier.ts';
 import { EntryHigh } from './structs.ts';
 import {
   COPIED,
@@ -47,15 +48,11 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options): Appen
     codec,
     level,
     storesIncompressible: true,
-    place(address, payloadLength) {
-      const fileOffset = payloadLength === clusterSize ? alignUp(address, clusterSize) : address;
-      return { fileOffset, end: fileOffset + payloadLength };
-    },
+    place: (frontier, payloadLength) => placeCluster(clusterSize, frontier, payloadLength),
     frame: (_, payload) => [payload],
     head: (stored) => headerCluster(shape, tableMap(shape, stored)),
     *tail(stored) {
       const tables = tableMap(shape, stored);
-      yield new Uint8Array(alignUp(stored.dataEnd, clusterSize) - stored.dataEnd);
       yield* l2Tables(shape, stored);
       yield l1Table(shape, stored, tables);
       yield refcountTable(shape, tables);
@@ -64,9 +61,24 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options): Appen
   };
 }
 
+/** The end of the frontier is always on a cluster boundary; its open cluster may be any before that. */
+function placeCluster(clusterSize: number, { end, open }: Frontier, payloadLength: number): Placement {
+  if (payloadLength === clusterSize) {
+    const next = { end: end + clusterSize, open: open === end ? end + clusterSize : open };
+    return { fileOffset: end, end: end + clusterSize, next };
+  }
+  const fits = open + payloadLength <= alignUp(open, clusterSize);
+  const fileOffset = fits || alignUp(open, clusterSize) === end ? open : end;
+  const recordEnd = fileOffset + payloadLength;
+  return {
+    fileOffset,
+    end: recordEnd,
+    next: { end: Math.max(end, alignUp(recordEnd, clusterSize)), open: recordEnd },
+  };
+}
+
 function tableMap(shape: Qcow2Shape, stored: StoredBlocks): TableMap {
-  const dataEnd = alignUp(stored.dataEnd, shape.options.clusterSize);
-  return mapTables(shape, dataEnd, usedL2Tables(shape, stored).length);
+  return mapTables(shape, stored.dataEnd, usedL2Tables(shape, stored).length);
 }
 
 /** The indexes of the L2 tables that have an entry to hold, ascending. */
@@ -146,27 +158,44 @@ function* refcountBlocks(shape: Qcow2Shape, stored: StoredBlocks, tables: TableM
   if (cluster % perBlock !== 0) yield new Uint8Array(view.buffer);
 }
 
-/** The refcount of each cluster of the file: several compressed clusters may share one. */
+/**
+ * The refcount of each cluster of the file. Compressed clusters share the open one, whose count is known only when it
+ * is left; clusters that are stored as they are may have been placed behind it by then.
+ */
 function* refcounts(clusterSize: number, stored: StoredBlocks, totalClusters: number): Generator<number> {
   yield 1; // the header
-  let cluster = 1;
-  let count = 0;
-  for (const { fileOffset, end } of stored.records()) {
-    const first = Math.floor(fileOffset / clusterSize);
+  /** Clusters whose refcounts have been told; the open one, if there is one, is the next. */
+  let told = 1;
+  /** Refcount of the open cluster, 0 for none, and clusters behind it that stand on their own. */
+  let shared = 0;
+  let behind = 0;
+
+  function* leaveOpen(): Generator<number> {
+    if (shared === 0) return;
+    yield shared;
+    for (let own = 0; own < behind; own++) yield 1;
+    told += 1 + behind;
+    shared = 0;
+    behind = 0;
+  }
+
+  for (const { fileOffset, end, payloadLength } of stored.records()) {
+    if (payloadLength === clusterSize) {
+      if (shared > 0) {
+        behind += 1;
+      } else {
+        yield 1;
+        told += 1;
+      }
+      continue;
+    }
     const last = Math.floor((end - 1) / clusterSize);
-    for (; cluster < first; cluster++) {
-      yield count;
-      count = 0;
-    }
-    count += 1;
-    for (; cluster < last; cluster++) {
-      yield count;
-      count = 1;
-    }
+    if (Math.floor(fileOffset / clusterSize) !== told) yield* leaveOpen();
+    shared += 1;
+    if (last === told) continue;
+    yield* leaveOpen();
+    shared = 1;
   }
-  if (count > 0) {
-    yield count;
-    cluster += 1;
-  }
-  for (; cluster < totalClusters; cluster++) yield 1;
+  yield* leaveOpen();
+  for (; told < totalClusters; told++) yield 1;
 }

@@ -4,6 +4,7 @@ import { alignUp } from '../../binary/align.ts';
 import { bytes, chars, type Decoded, struct, u8, u32 } from '../../binary/struct.ts';
 import { CorruptImageError } from '../../errors.ts';
 import type { Placement } from '../../image/appender.ts';
+import { frontierAt } from '../../image/frontier.ts';
 import { PAGE } from './footer.ts';
 
 export const recordHeader = struct('ZVHD record header', 48, 'little', {
@@ -31,10 +32,10 @@ const maxPayloadLength = (blockSize: number): number => 2 * blockSize + Math.flo
 /** Bytes of the longest record. */
 export const maxRecordLength = (blockSize: number): number => recordLength(maxPayloadLength(blockSize));
 
-export const placeRecord = (address: number, payloadLength: number): Placement => ({
-  fileOffset: address,
-  end: address + recordLength(payloadLength),
-});
+export function placeRecord(fileOffset: number, payloadLength: number): Placement {
+  const end = fileOffset + recordLength(payloadLength);
+  return { fileOffset, end, next: frontierAt(end) };
+}
 
 /** A record as parts: its payload is used in place. */
 export function frameRecord(block: number, payload: readonly Uint8Array[]): readonly Uint8Array[] {

@@ -30,7 +30,7 @@ export function zvhdAppender(virtualSize: number, level: number | undefined): Ap
     codec,
     level: level ?? codecOf(codec).levels.default,
     storesIncompressible: false,
-    place: (address, payloadLength) => placeRecord(address, streamHeader(address).length + payloadLength),
+    place: ({ end }, payloadLength) => placeRecord(end, streamHeader(end).length + payloadLength),
     frame: (block, payload, { fileOffset }) => frameRecord(block, [streamHeader(fileOffset), payload]),
     head: (_, identity) => footer(identity),
     tail: (_, identity) => [footer(identity)],

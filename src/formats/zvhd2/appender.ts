@@ -62,7 +62,7 @@ export function zvhd2Appender(
     codec,
     level,
     storesIncompressible: false,
-    place: placeRecord,
+    place: ({ end }, payloadLength) => placeRecord(end, payloadLength),
     frame: (block, payload) => frameRecord(block, [payload]),
     head: (_, identity) => footerPage(initialFooter(identity)),
     *tail(stored, identity) {
