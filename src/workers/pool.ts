@@ -24,6 +24,8 @@ export async function createPool(job: Job, threads: number): Promise<Executor> {
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: 1,
+    // An idle thread waits in its event loop, where it can be ended, not in a lock.
+    atomics: 'disabled',
     workerData: job,
   });
   // A thread that does not even start fails no task of its own: then all fail.
