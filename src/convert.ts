@@ -11,11 +11,12 @@ import { type CreateOptions, type FormatName, formatNamed } from './formats/inde
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
 import type { Note } from './image/reader.ts';
-import { createFileOutput, requireOtherFile } from './io/file-output.ts';
+import type { Writer } from './image/writer.ts';
+import { createFileOutput, type FileOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { type ImageInput, type OpenImageOptions, openImage } from './open.ts';
+import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 import type { Job } from './workers/job.ts';
-import { createPool, defaultThreads } from './workers/pool.ts';
+import { availableThreads, createPool } from './workers/pool.ts';
 
 /** A format, and what can be chosen when it is written. */
 export type OutputFormat = {
@@ -30,7 +31,7 @@ export type ConvertOptions = OutputFormat & {
    * remembers. Growing adds zeros. Shrinking is possible over zeros only.
    */
   readonly size?: number | 'original';
-  /** Worker threads, by default as many as the machine runs at once. The output does not depend on it. */
+  /** Worker threads, by default about as many as the machine runs at once. The output does not depend on it. */
   readonly threads?: number;
   /**
    * Zeros are found in steps of this many bytes, a multiple of 512, and left out of the file, which is then sparse;
@@ -67,7 +68,7 @@ const DEFAULT_SPARSE_SIZE = 4096;
 const MAX_THREADS = 256;
 
 /**
- * Converts `input` into the file `outputPath`. The file appears under its name when it is complete and flushed; an
+ * Converts `input` into the file `outputPath`, on threads of its own if there is much to do. The file appears under its name when it is complete and flushed; an
  * existing one is replaced then, and not before.
  * @throws ImageError and its classes: see {@link openImage} for the input; OptionError `bad-option`, `bad-size`,
  * `data-past-size` for what is asked; ImageIoError `write-failed`, `same-file`, `source-changed`;
@@ -78,67 +79,24 @@ export async function convert(
   outputPath: string,
   options: ConvertOptions,
 ): Promise<ConvertReport> {
-  const { signal, onProgress, reproducible } = options;
-  const format = formatNamed(options.format);
-  const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
-  const sparseSize = requireSparseSize(options.sparseSize ?? DEFAULT_SPARSE_SIZE);
-  const threads = requireThreads(options.threads ?? defaultThreads());
-  requireNotAborted(signal);
-
+  const settings = settingsOf(options);
+  requireNotAborted(options.signal);
   await using image = await openImage(input, options.input);
-  const size = outputSize(image, options.size, format.sizeUnit);
-  const writer = format.writer(size.bytes, createOptions);
+  const size = outputSize(image, options.size, settings.format.sizeUnit);
+  const writer = settings.format.writer(size.bytes, settings.createOptions);
   await requireOtherFile(image.source.descriptor?.path, outputPath);
   await requireZerosFrom(image, size.bytes);
 
-  const output = createOutput(writer);
-  const turnstile = createTurnstile(writer.dataStart);
-  const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'), {
-    flushes: options.flush ?? true,
-  });
+  const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
   try {
-    const target = openFileTarget(file.partialPath);
-    const job = (path: string): Job => ({
-      source: { path, size: image.source.size, format: image.format, options: image.openOptions },
-      target: { path: file.partialPath },
-      writer: { format: format.name, virtualSize: size.bytes, options: createOptions },
-      shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
-      sparseSize,
-      digests: reproducible !== undefined,
-    });
-    // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
-    const gainsFromThreads = threads > 1 && !(image.isSequential && writer.kind === 'layout');
-    const path = gainsFromThreads ? image.source.descriptor?.path : undefined;
-    let fileSize: number;
-    try {
-      fileSize = await runConversion({
-        image,
-        target,
-        output,
-        turnstile,
-        sparseSize,
-        digests: reproducible !== undefined,
-        signal,
-        onProgress: (progress) => {
-          file.wrote(progress.writtenBytes);
-          onProgress?.(progress);
-        },
-        startPool: path === undefined ? undefined : () => createPool(job(path), threads),
-        identify: (digest) =>
-          reproducible
-            ? contentIdentity(digest, format.name, size.bytes, reproducible.timestamp)
-            : freshIdentity(),
-      });
-    } finally {
-      await target.close();
-    }
+    const fileSize = await writeImage(image, writer, file, settings, options);
     await file.resize(fileSize);
     await image.source.requireUnchanged?.();
-    requireNotAborted(signal);
+    requireNotAborted(options.signal);
     await file.commit();
     return {
       inputFormat: image.format,
-      outputFormat: format.name,
+      outputFormat: settings.format.name,
       inputVirtualSize: image.virtualSize,
       virtualSize: size.bytes,
       fileSize,
@@ -149,6 +107,78 @@ export async function convert(
   }
 }
 
+/** What is asked for, checked and complete. */
+interface Settings {
+  readonly format: ReturnType<typeof formatNamed>;
+  readonly createOptions: Readonly<Record<string, unknown>>;
+  /** Undefined: as many as suit the writer. */
+  readonly threads: number | undefined;
+  readonly sparseSize: number;
+  readonly flushes: boolean;
+}
+
+/** @throws OptionError `bad-option` */
+function settingsOf(options: ConvertOptions): Settings {
+  const format = formatNamed(options.format);
+  return {
+    format,
+    createOptions: resolveOptions(format.createOptions, options.options ?? {}, format.name),
+    threads: requireThreads(options.threads),
+    sparseSize: requireSparseSize(options.sparseSize ?? DEFAULT_SPARSE_SIZE),
+    flushes: options.flush ?? true,
+  };
+}
+
+/** Writes all of the image into the file under construction; returns how long that file is to be. */
+async function writeImage(
+  image: OpenedImage,
+  writer: Writer,
+  file: FileOutput,
+  { format, createOptions, threads, sparseSize, flushes }: Settings,
+  { reproducible, signal, onProgress }: ConvertOptions,
+): Promise<number> {
+  const { virtualSize } = writer;
+  const output = createOutput(writer);
+  const turnstile = createTurnstile(writer.dataStart);
+  const digests = reproducible !== undefined;
+  const startPool = (path: string) => () => {
+    const job: Job = {
+      source: { path, size: image.source.size, format: image.format, options: image.openOptions },
+      target: { path: file.partialPath, direct: flushes },
+      writer: { format: format.name, virtualSize, options: createOptions },
+      shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
+      sparseSize,
+      digests,
+    };
+    // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
+    return createPool(
+      job,
+      image.isSequential && writer.kind === 'layout' ? 1 : (threads ?? defaultThreads(writer)),
+    );
+  };
+  const { descriptor } = image.source;
+  const target = openFileTarget(file.partialPath, { direct: false });
+  try {
+    return await runConversion({
+      image,
+      target,
+      output,
+      turnstile,
+      sparseSize,
+      digests,
+      signal,
+      onProgress,
+      startPool: descriptor && startPool(descriptor.path),
+      identify: (digest) =>
+        reproducible
+          ? contentIdentity(digest, format.name, virtualSize, reproducible.timestamp)
+          : freshIdentity(),
+    });
+  } finally {
+    await target.close();
+  }
+}
+
 function requireSparseSize(size: number): number {
   if (Number.isSafeInteger(size) && size >= 0 && isAligned(size, 512)) return size;
   throw new OptionError('bad-option', `A sparse size of ${size} bytes is not possible.`, {
@@ -156,7 +186,11 @@ function requireSparseSize(size: number): number {
   });
 }
 
-function requireThreads(threads: number): number {
+/** Where much is written, one thread more than cores: one that waits for the disk leaves its core to another. */
+const defaultThreads = ({ kind }: Writer): number => availableThreads() + (kind === 'layout' ? 1 : 0);
+
+function requireThreads(threads: number | undefined): number | undefined {
+  if (threads === undefined) return undefined;
   if (Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS) return threads;
   throw new OptionError('bad-option', `${threads} threads are not possible.`, {
     hint: `Use 1 to ${MAX_THREADS}.`,

@@ -5,6 +5,7 @@ import { markStored } from '../image/allocation.ts';
 import type { Appender, Placement } from '../image/appender.ts';
 import { frontierAt } from '../image/frontier.ts';
 import type { GuestBytes } from '../image/layout-source.ts';
+import { alignedBytes } from '../io/aligned-memory.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { dataRuns, isZeroWithin } from '../io/zeros.ts';
 import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-digest.ts';
@@ -40,7 +41,7 @@ export function performer(workshop: Workshop): Performer {
   /** The task's guest bytes, range after range, zeros past the end of the source's disk. */
   async function readTask({ ranges }: Task): Promise<Loaded[]> {
     const length = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
-    if (buffer.length < length) buffer = new Uint8Array(length);
+    if (buffer.length < length) buffer = alignedBytes(length);
     let at = 0;
     const loaded: Loaded[] = [];
     for (const { from, to } of ranges) {

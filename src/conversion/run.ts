@@ -20,8 +20,8 @@ export interface Conversion {
   readonly sparseSize: number;
   readonly digests: boolean;
   readonly signal: AbortSignal | undefined;
-  readonly onProgress: (progress: Progress) => void;
-  /** Starts threads; undefined where there is nothing to gain from them, or the source is not a file. */
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+  /** Starts threads; undefined where the source is not a file, which they could open. */
   readonly startPool: (() => Promise<Executor>) | undefined;
   /** The identity of the output, given the digest of its blocks where digests are made. */
   readonly identify: (digest: Uint8Array) => Identity;
@@ -62,13 +62,13 @@ async function performTasks(conversion: Conversion): Promise<Uint8Array> {
       requireNotAborted(signal);
       if (result.digests) digest.add(result.digests);
       writtenBytes += result.written;
-      onProgress({ doneBytes: Math.min(taskEnd(task), totalBytes), totalBytes, writtenBytes });
+      onProgress?.({ doneBytes: Math.min(taskEnd(task), totalBytes), totalBytes, writtenBytes });
     }
   } finally {
     await executor.close();
   }
   requireNotAborted(signal);
-  onProgress({ doneBytes: totalBytes, totalBytes, writtenBytes });
+  onProgress?.({ doneBytes: totalBytes, totalBytes, writtenBytes });
   return digest.finish();
 }
 

@@ -8,7 +8,8 @@
  * stands follows from it.
  */
 
-import type { CodecName } from '../codecs/index.ts';
+import { type CodecName, codecOf } from '../codecs/index.ts';
+import { OptionError } from '../errors.ts';
 import { type Frontier, frontierAt } from './frontier.ts';
 import type { Identity } from './identity.ts';
 
@@ -41,6 +42,17 @@ export interface Appender {
   head(stored: StoredBlocks, identity: Identity): Uint8Array;
   /** What follows the last record, in order. */
   tail(stored: StoredBlocks, identity: Identity): Iterable<Uint8Array>;
+}
+
+/** The level to compress at: the one that is wanted, if the codec has it. @throws OptionError `bad-option` */
+export function levelFor(codec: CodecName, wanted: number | undefined, format: string): number {
+  const { min, max, default: standard } = codecOf(codec).levels;
+  const level = wanted ?? standard;
+  if (min <= level && level <= max) return level;
+  throw new OptionError('bad-option', `compression_level=${level} is not possible for ${codec}.`, {
+    format,
+    hint: `Its levels are ${min} to ${max}.`,
+  });
 }
 
 /** Payload lengths by block while they are found, 0 for a block that is not stored; shared between threads. */

@@ -14,19 +14,11 @@ export interface FileOutput {
   readonly partialPath: string;
   /** Sets the length in bytes; what was not written reads as zeros. */
   resize(size: number): Promise<void>;
-  /**
-   * Tells how many bytes have been written. Now and then what there is is flushed beside the writing, so that little
-   * is left to flush at the end.
-   */
-  wrote(totalBytes: number): void;
   /** Flushes the file to its disk and gives it its name. @throws ImageIoError `write-failed` */
   commit(): Promise<void>;
   /** Removes the file. Safe to call after {@link FileOutput.commit}, and twice. */
   abandon(): Promise<void>;
 }
-
-/** Bytes between two flushes beside the writing: enough to keep a disk busy, few enough to wait for. */
-const FLUSH_EVERY = 64 * 1024 * 1024;
 
 /**
  * Begins the file `path`; `suffix` tells it from other attempts. Without `flushes` the file gets its name unflushed: a
@@ -48,21 +40,10 @@ export async function createFileOutput(
     });
   const handle = await guard(open(partialPath, flags, mode));
   let state: 'open' | 'committed' | 'abandoned' = 'open';
-  let flushed = 0;
-  let flushing: Promise<void> | undefined;
   return {
     partialPath,
     resize: (size) => guard(handle.truncate(size)),
-    wrote(totalBytes) {
-      if (!flushes || flushing || totalBytes - flushed < FLUSH_EVERY) return;
-      flushed = totalBytes;
-      flushing = handle.datasync().then(() => {
-        flushing = undefined;
-      });
-      flushing.catch(() => {}); // commit() waits for it, and throws what it throws
-    },
     async commit() {
-      await guard(flushing ?? Promise.resolve());
       if (flushes) await guard(handle.sync());
       await guard(handle.close());
       await guard(rename(partialPath, finalPath));
@@ -72,7 +53,6 @@ export async function createFileOutput(
     async abandon() {
       if (state !== 'open') return;
       state = 'abandoned';
-      await flushing?.catch(() => {}); // the file is removed: whether it is flushed does not matter
       await closeQuietly(handle);
       await guard(unlink(partialPath));
     },

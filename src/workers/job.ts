@@ -7,7 +7,8 @@ export interface Job {
     readonly format: string;
     readonly options: Readonly<Record<string, unknown>>;
   };
-  readonly target: { readonly path: string };
+  /** `direct`: may large writes go around the page cache? */
+  readonly target: { readonly path: string; readonly direct: boolean };
   readonly writer: {
     readonly format: string;
     readonly virtualSize: number;

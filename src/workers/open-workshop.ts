@@ -14,7 +14,7 @@ export async function openWorkshop({ source, target, writer, shared, ...settings
   const outputWriter = formatNamed(writer.format).writer(writer.virtualSize, writer.options);
   return {
     image: diskImage(source.format, bytes, reader),
-    target: openFileTarget(target.path),
+    target: openFileTarget(target.path, target),
     output: outputOver(outputWriter, shared.stored),
     turnstile: { memory: shared.turnstile },
     ...settings,

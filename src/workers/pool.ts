@@ -10,7 +10,7 @@ import type { Reply } from './worker.ts';
 const TASKS_PER_THREAD = 3;
 
 /** As many threads as the machine runs at once. */
-export const defaultThreads = (): number => availableParallelism();
+export const availableThreads = (): number => availableParallelism();
 
 /** The worker beside this file: TypeScript in a checkout, JavaScript in the package. */
 const workerFile = (): string =>

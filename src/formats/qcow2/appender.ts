@@ -8,9 +8,13 @@
  */
 
 import { alignUp } from '../../binary/align.ts';
-import { codecOf } from '../../codecs/index.ts';
-import { OptionError } from '../../errors.ts';
-import type { Appender, Placement, StoredBlock, StoredBlocks } from '../../image/appender.ts';
+import {
+  type Appender,
+  levelFor,
+  type Placement,
+  type StoredBlock,
+  type StoredBlocks,
+} from '../../image/appender.ts';
 import type { Frontier } from '../../image/frontier.ts';
 import { EntryHigh } from './structs.ts';
 import {
@@ -31,22 +35,13 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options): Appen
   const shape = qcow2Shape(virtualSize, options);
   const { clusterSize, compressionType, compressionLevel } = options;
   const codec = compressionType === 'zstd' ? 'zstd' : 'deflate';
-  const { levels } = codecOf(codec);
-  const level = compressionLevel ?? levels.default;
-  if (level > levels.max) {
-    const hint = `Its levels are ${levels.min} to ${levels.max}.`;
-    throw new OptionError('bad-option', `${compressionType} has no level ${level}.`, {
-      format: 'qcow2',
-      hint,
-    });
-  }
   return {
     kind: 'appender',
     virtualSize,
     unit: clusterSize,
     dataStart: clusterSize,
     codec,
-    level,
+    level: levelFor(codec, compressionLevel, 'qcow2'),
     storesIncompressible: true,
     place: (frontier, payloadLength) => placeCluster(clusterSize, frontier, payloadLength),
     frame: (_, payload) => [payload],

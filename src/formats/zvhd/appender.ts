@@ -6,8 +6,7 @@
 
 import { ceilDiv } from '../../binary/align.ts';
 import { CHAIN_HEADER } from '../../codecs/chained-deflate.ts';
-import { codecOf } from '../../codecs/index.ts';
-import type { Appender } from '../../image/appender.ts';
+import { type Appender, levelFor } from '../../image/appender.ts';
 import type { Identity } from '../../image/identity.ts';
 import { footerPage, newFooter, PAGE, sealed } from '../zvhd-stream/footer.ts';
 import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
@@ -28,7 +27,7 @@ export function zvhdAppender(virtualSize: number, level: number | undefined): Ap
     unit: ZVHD_BLOCK,
     dataStart: PAGE,
     codec,
-    level: level ?? codecOf(codec).levels.default,
+    level: levelFor(codec, level, 'zvhd'),
     storesIncompressible: false,
     place: ({ end }, payloadLength) => placeRecord(end, streamHeader(end).length + payloadLength),
     frame: (block, payload, { fileOffset }) => frameRecord(block, [streamHeader(fileOffset), payload]),

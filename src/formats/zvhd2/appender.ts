@@ -10,9 +10,7 @@
  */
 
 import { ceilDiv } from '../../binary/align.ts';
-import { codecOf } from '../../codecs/index.ts';
-import { OptionError } from '../../errors.ts';
-import type { Appender, StoredBlocks } from '../../image/appender.ts';
+import { type Appender, levelFor, type StoredBlocks } from '../../image/appender.ts';
 import type { Identity } from '../../image/identity.ts';
 import { footerPage, newFooter, PAGE, type StreamFooter, sealed } from '../zvhd-stream/footer.ts';
 import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
@@ -38,14 +36,6 @@ export function zvhd2Appender(
   const blockCount = ceilDiv(virtualSize, ZVHD2_BLOCK);
   requireBlockNumbers('zvhd2', virtualSize, blockCount);
   const codec = codecs[options.compressionType];
-  const { levels } = codecOf(codec);
-  const level = options.compressionLevel ?? levels.default;
-  if (level > levels.max) {
-    throw new OptionError('bad-option', `${options.compressionType} has no level ${level}.`, {
-      format: 'zvhd2',
-      hint: `Its levels are ${levels.min} to ${levels.max}.`,
-    });
-  }
   const initialFooter = (identity: Identity): StreamFooter =>
     sealed({
       ...newFooter(ZVHD2_COOKIE, virtualSize, identity),
@@ -60,7 +50,7 @@ export function zvhd2Appender(
     unit: ZVHD2_BLOCK,
     dataStart: PAGE,
     codec,
-    level,
+    level: levelFor(codec, options.compressionLevel, 'zvhd2'),
     storesIncompressible: false,
     place: ({ end }, payloadLength) => placeRecord(end, payloadLength),
     frame: (block, payload) => frameRecord(block, [payload]),
