@@ -186,8 +186,15 @@ function requireSparseSize(size: number): number {
   });
 }
 
-/** Where much is written, one thread more than cores: one that waits for the disk leaves its core to another. */
-const defaultThreads = ({ kind }: Writer): number => availableThreads() + (kind === 'layout' ? 1 : 0);
+/**
+ * Where much is written around the page cache, one thread more than cores: one that waits for the disk leaves its core
+ * to another. Blocks with a head before them (VHD) stand off pages and go through the cache, where more threads only
+ * wait for each other.
+ */
+function defaultThreads(writer: Writer): number {
+  const waitsForDisk = writer.kind === 'layout' && writer.blockHead.length === 0;
+  return availableThreads() + (waitsForDisk ? 1 : 0);
+}
 
 function requireThreads(threads: number | undefined): number | undefined {
   if (threads === undefined) return undefined;
