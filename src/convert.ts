@@ -68,8 +68,8 @@ const DEFAULT_SPARSE_SIZE = 4096;
 const MAX_THREADS = 256;
 
 /**
- * Converts `input` into the file `outputPath`, on threads of its own if there is much to do. The file appears under its name when it is complete and flushed; an
- * existing one is replaced then, and not before.
+ * Converts `input` into the file `outputPath`, on threads of its own if there is much to do. The file appears under
+ * its name when it is complete and flushed; an existing one is replaced then, and not before.
  * @throws ImageError and its classes: see {@link openImage} for the input; OptionError `bad-option`, `bad-size`,
  * `data-past-size` for what is asked; ImageIoError `write-failed`, `same-file`, `source-changed`;
  * CancelledError when `signal` was aborted

@@ -85,7 +85,7 @@ export function addConvert(program: Command, io: CliIo): Command {
     .addOption(
       new Option(
         '-m, --threads <number>',
-        'threads (default: all cores); does not change the output',
+        'threads (default: about one a core); does not change the output',
       ).argParser(countArgument),
     )
     .addOption(
