@@ -153,7 +153,7 @@ async function writeImage(
     // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
     return createPool(
       job,
-      image.isSequential && writer.kind === 'layout' ? 1 : (threads ?? defaultThreads(writer)),
+      image.isSequential && writer.kind === 'layout' ? 1 : (threads ?? defaultThreads(writer, flushes)),
     );
   };
   const { descriptor } = image.source;
@@ -188,11 +188,10 @@ function requireSparseSize(size: number): number {
 
 /**
  * Where much is written around the page cache, one thread more than cores: one that waits for the disk leaves its core
- * to another. Blocks with a head before them (VHD) stand off pages and go through the cache, where more threads only
- * wait for each other.
+ * to another. In the cache more threads only wait for each other.
  */
-function defaultThreads(writer: Writer): number {
-  const waitsForDisk = writer.kind === 'layout' && writer.blockHead.length === 0;
+function defaultThreads(writer: Writer, flushes: boolean): number {
+  const waitsForDisk = writer.kind === 'layout' && flushes;
   return availableThreads() + (waitsForDisk ? 1 : 0);
 }
 

@@ -36,6 +36,7 @@ export type Performer = (task: Task) => Promise<TaskResult>;
 
 export function performer(workshop: Workshop): Performer {
   let buffer = new Uint8Array(0);
+  const blockHead = onPages(workshop.output);
   const arena: Arena = { bytes: new Uint8Array(0) };
 
   /** The task's guest bytes, range after range, zeros past the end of the source's disk. */
@@ -63,7 +64,7 @@ export function performer(workshop: Workshop): Performer {
     const written =
       output.kind === 'appender'
         ? await append(workshop, output, task, blocks, arena)
-        : await place(workshop, output, task, loaded, blocks);
+        : await place(workshop, output, task, loaded, blocks, blockHead);
     return { written, ...(workshop.digests && { digests: digestBlocks(blocks) }) };
   };
 }
@@ -81,6 +82,14 @@ function* storedBlocksOf(loaded: readonly Loaded[], unit: number): Generator<Loa
   }
 }
 
+/** What stands before each block of a layout, in memory from which it can be written directly. */
+function onPages({ kind, writer }: ConversionOutput): Uint8Array {
+  if (kind === 'appender') return new Uint8Array(0);
+  const bytes = alignedBytes(writer.blockHead.length);
+  bytes.set(writer.blockHead);
+  return bytes;
+}
+
 /** Puts blocks where a layout wants them. */
 async function place(
   { target, turnstile, sparseSize }: Workshop,
@@ -88,6 +97,7 @@ async function place(
   task: Task,
   loaded: readonly Loaded[],
   blocks: readonly LoadedBlock[],
+  blockHead: Uint8Array,
 ): Promise<number> {
   for (const { block } of blocks) markStored(stored, block);
   const output = gatherer(target);
@@ -98,7 +108,7 @@ async function place(
     }
     return output.flush();
   }
-  const { blockHead, unit } = writer;
+  const { unit } = writer;
   const stride = blockHead.length + unit;
   let next = 0;
   passTurnstile(turnstile, task.index, ({ end }) => {

@@ -29,9 +29,9 @@ const image = (name: string) => () => images.get(name) as Buffer;
 const FOOTER = 512;
 const HEADER_AT = 512;
 const TABLE_AT = 1536;
-/** The file ends in a footer; its blocks are 0 to 4, each a bitmap of one sector and 4096 sectors of data. */
-const BLOCK_SECTORS = 4097;
-const FIRST_BLOCK = 4;
+/** In sectors: blocks 0 to 4, each 7 of zeros, a bitmap of 1, 4096 of data; the first bitmap ends a page. */
+const BLOCK_SECTORS = 4104;
+const FIRST_BLOCK = 15;
 const ENTRIES = 5;
 
 /** A field of the footer and of its copy. */

@@ -2,8 +2,11 @@
  * File map of the VHD images that we write:
  *
  *     fixed     guest bytes │ footer (512)
- *     dynamic   footer copy (512) │ dynamic header (1024) │ BAT, whole sectors │ blocks │ footer (512)
- *               block: sector bitmap (512, all ones) │ 2 MiB of guest bytes
+ *     dynamic   footer copy (512) │ dynamic header (1024) │ BAT, whole pages │ blocks │ footer (512)
+ *               block: zeros (3584) │ sector bitmap (512, all ones) │ 2 MiB of guest bytes
+ *
+ * The zeros before a bitmap put the guest bytes on pages (4096), as Xen's tools do too: whoever reads or writes the
+ * image then can go around the page cache, and disks with sectors of 4096 bytes need not read before they write.
  */
 
 import { alignUp, ceilDiv, MiB, SECTOR } from '../../binary/align.ts';
@@ -30,8 +33,10 @@ import {
 
 /** The block size that every reader is used to. */
 const BLOCK_SIZE = 2 * MiB;
-/** One bit a sector: exactly one sector. All ones: every sector of the block counts. */
-const BLOCK_BITMAP = new Uint8Array(BLOCK_SIZE / SECTOR / 8).fill(0xff);
+const PAGE = 4096;
+/** One bit a sector: exactly one sector, the last of the page before the block. All ones: every sector counts. */
+const BITMAP_SIZE = BLOCK_SIZE / SECTOR / 8;
+const BITMAP_PAGE = new Uint8Array(PAGE).fill(0xff, PAGE - BITMAP_SIZE);
 
 const HEADER_OFFSET = vhdFooter.size;
 const TABLE_OFFSET = HEADER_OFFSET + dynamicHeader.size;
@@ -62,20 +67,20 @@ const fixedLayout = (virtualSize: number): Layout => ({
 
 function dynamicLayout(virtualSize: number): Layout {
   const blockCount = ceilDiv(virtualSize, BLOCK_SIZE);
-  const dataStart = TABLE_OFFSET + alignUp(blockCount * 4, SECTOR);
-  const stride = BLOCK_BITMAP.length + BLOCK_SIZE;
+  const dataStart = alignUp(TABLE_OFFSET + blockCount * 4, PAGE);
+  const stride = PAGE + BLOCK_SIZE;
   return {
     kind: 'layout',
     virtualSize,
     unit: BLOCK_SIZE,
     dataStart,
     placement: 'packed',
-    blockHead: BLOCK_BITMAP,
+    blockHead: BITMAP_PAGE,
     sections(allocation, identity) {
       const footerBytes = footer(virtualSize, DiskType.dynamic, BigInt(HEADER_OFFSET), identity);
       const rankOf = rankInOrder(allocation);
       const table = tableSection('BAT', blockCount, 4, (view, at, block) => {
-        const sector = (dataStart + rankOf(block) * stride) / SECTOR;
+        const sector = (dataStart + rankOf(block) * stride + PAGE - BITMAP_SIZE) / SECTOR;
         view.setUint32(at, allocation.has(block) ? sector : UNUSED_ENTRY);
       });
       return {
@@ -83,7 +88,7 @@ function dynamicLayout(virtualSize: number): Layout {
           bytesSection('footer copy', footerBytes),
           bytesSection('dynamic disk header', header(blockCount)),
           table,
-          paddingSection(table.length, SECTOR),
+          paddingSection(TABLE_OFFSET + table.length, PAGE),
         ],
         tail: [bytesSection('footer', footerBytes)],
       };
