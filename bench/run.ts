@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
-import { type Case, cases, groups } from './convert/cases.ts';
+import { type Case, cases, type GroupName, groups } from './convert/cases.ts';
 import { filesIn, type Programs } from './convert/command.ts';
 import { type Corpus, openCorpus } from './convert/corpus.ts';
 import { measures } from './convert/measure.ts';
@@ -96,10 +96,16 @@ async function runConversions(options: BenchOptions, selected: readonly Case[]):
   return failures.length;
 }
 
+/** Groups that only a full run takes. */
+const LONG_GROUPS: ReadonlySet<GroupName> = new Set(['fills', 'threads', 'scale']);
+
 /** Returns how many things failed. */
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, root);
-  const selected = cases.filter(({ name, group }) => options.only?.test(`${group}: ${name}`) ?? true);
+  const selected = cases.filter(
+    ({ name, group }) =>
+      options.only?.test(`${group}: ${name}`) ?? (options.scale === 'full' || !LONG_GROUPS.has(group)),
+  );
   if (options.mode === 'help') console.log(usage);
   else if (options.mode === 'list') list(selected);
   else if (options.mode === 'micro') return runMicroBenchmarks(options.only);

@@ -1,16 +1,24 @@
 /** The cases, as data: what we run, what the others run, and what we want to reach. */
 
+import { GiB } from '../../src/binary/align.ts';
+
 export interface Case {
   readonly name: string;
   readonly group: GroupName;
   /** See command.ts for how a command is written. `{out}` is the result, `{step}` one that is on the way. */
   readonly ours: string;
+  /** We, without a flush at the end: what the others do anyway. Where writing is most of the work. */
+  readonly unflushed?: string;
   /** One command, or several in a row. */
   readonly theirs?: { readonly default: readonly string[]; readonly best?: readonly string[] };
   /** How many times longer the others should take at least. */
   readonly target?: { readonly default: number; readonly best: number };
   /** Longest that we may take, in seconds. */
   readonly limit?: number;
+  /** Guest bytes that hold data, where the time that each of them takes is of interest. */
+  readonly dataBytes?: number;
+  /** How often it is run, where it is long. */
+  readonly maxRuns?: number;
   /** `{out}` has to be this disk, in this format; checked once. */
   readonly expect?: { readonly disk: string; readonly format: string };
 }
@@ -51,11 +59,16 @@ export const groups = {
     rivals: { default: '1 thread', best: '–' },
     about: 'diskimg with two threads, against itself with one.',
   },
+  scale: {
+    title: 'Size',
+    rivals: { default: '–', best: '–' },
+    about:
+      'Sparse raw disks, a quarter of them filled. The time for a GiB of data should not grow with the disk.',
+  },
   limits: {
     title: "The machine's limit",
     rivals: { default: 'cp, then sync', best: '–' },
-    about:
-      'Copying the same bytes without a thought. At a flushed ratio of 1 we are as fast as this machine copies.',
+    about: 'Copying the same bytes without a thought. At a ratio of 1 we are as fast as this machine copies.',
   },
 } as const satisfies Record<string, Group>;
 
@@ -72,6 +85,7 @@ interface Conversion {
   readonly name: string;
   readonly ours: string;
   readonly theirs: readonly string[];
+  readonly unflushed?: string;
   readonly target?: NonNullable<Case['target']>;
   readonly limit?: number;
 }
@@ -87,6 +101,42 @@ const conversion = (group: GroupName, disk: string, { name, ours, theirs, ...goa
 });
 
 const atLeast = (whenDefault: number, whenBest: number) => ({ default: whenDefault, best: whenBest });
+
+/** Conversions that only copy: their time is that of the disk and the kernel. */
+const copies: readonly Conversion[] = [
+  {
+    name: 'raw → vhd dynamic',
+    ours: 'diskimg convert -f raw -O vhd -q {disk.raw} {out}',
+    theirs: [`qemu-img convert -f raw -O vpc ${VPC} {disk.raw} {out}`],
+    target: atLeast(1.3, 1.3),
+  },
+  {
+    name: 'vhd dynamic → raw',
+    ours: 'diskimg convert -f vhd -O raw -q {disk.vhd} {out}',
+    theirs: ['qemu-img convert -f vpc -O raw {disk.vhd} {out}'],
+    target: atLeast(1.3, 1.3),
+  },
+  {
+    name: 'raw → raw',
+    ours: 'diskimg convert -f raw -O raw -q {disk.raw} {out}',
+    theirs: ['qemu-img convert -f raw -O raw {disk.raw} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+  {
+    name: 'raw → qcow2',
+    ours: 'diskimg convert -f raw -O qcow2 -q {disk.raw} {out}',
+    theirs: ['qemu-img convert -f raw -O qcow2 {disk.raw} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+  {
+    name: 'qcow2 → raw',
+    ours: 'diskimg convert -f qcow2 -O raw -q {disk.qcow2} {out}',
+    theirs: ['qemu-img convert -f qcow2 -O raw {disk.qcow2} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+];
+
+const withoutFlush = (command: string): string => command.replace('convert', 'convert -t unsafe');
 
 const targets: readonly Conversion[] = [
   {
@@ -125,36 +175,7 @@ const targets: readonly Conversion[] = [
     theirs: ['qemu-img convert -f qcow2 -O raw {disk-zstd.qcow2} {out}'],
     target: atLeast(2.0, 2.0),
   },
-  {
-    name: 'raw → vhd dynamic',
-    ours: 'diskimg convert -f raw -O vhd -q {disk.raw} {out}',
-    theirs: [`qemu-img convert -f raw -O vpc ${VPC} {disk.raw} {out}`],
-    target: atLeast(1.3, 1.3),
-  },
-  {
-    name: 'vhd dynamic → raw',
-    ours: 'diskimg convert -f vhd -O raw -q {disk.vhd} {out}',
-    theirs: ['qemu-img convert -f vpc -O raw {disk.vhd} {out}'],
-    target: atLeast(1.3, 1.3),
-  },
-  {
-    name: 'raw → raw',
-    ours: 'diskimg convert -f raw -O raw -q {disk.raw} {out}',
-    theirs: ['qemu-img convert -f raw -O raw {disk.raw} {out}'],
-    target: atLeast(1.0, 0.95),
-  },
-  {
-    name: 'raw → qcow2',
-    ours: 'diskimg convert -f raw -O qcow2 -q {disk.raw} {out}',
-    theirs: ['qemu-img convert -f raw -O qcow2 {disk.raw} {out}'],
-    target: atLeast(1.0, 0.95),
-  },
-  {
-    name: 'qcow2 → raw',
-    ours: 'diskimg convert -f qcow2 -O raw -q {disk.qcow2} {out}',
-    theirs: ['qemu-img convert -f qcow2 -O raw {disk.qcow2} {out}'],
-    target: atLeast(1.0, 0.95),
-  },
+  ...copies.map((copy) => ({ ...copy, unflushed: withoutFlush(copy.ours) })),
   {
     name: 'qcow2 zlib → zvhd2 (qemu: → raw → qcow2 zstd)',
     ours: 'diskimg convert -f qcow2 -O zvhd2 -q {disk-zlib.qcow2} {out}',
@@ -240,11 +261,36 @@ const threads = outputs
     };
   });
 
+/** Sizes of the disks of the group `scale`, in GiB. */
+export const SCALE_SIZES = [1, 4, 16, 64] as const;
+
+const scale = SCALE_SIZES.flatMap((size) =>
+  outputs
+    .filter(({ what }) => what.includes('zstd'))
+    .map(
+      ({ what, ours }): Case => ({
+        name: `${size} GiB → ${what.replace(/ \(.*/, '')}`,
+        group: 'scale',
+        ours: `diskimg convert -f raw ${ours} -q {scale-${size}.raw} {out}`,
+        dataBytes: (size * GiB) / 4,
+        maxRuns: 3,
+      }),
+    ),
+);
+
 const limits: readonly Case[] = [
+  {
+    name: 'raw → raw, half full',
+    group: 'limits',
+    ours: 'diskimg convert -f raw -O raw -q {disk.raw} {out}',
+    unflushed: 'diskimg convert -f raw -O raw -t unsafe -q {disk.raw} {out}',
+    theirs: { default: ['cp --sparse=auto --reflink=never {disk.raw} {out}'] },
+  },
   {
     name: 'raw → raw, no zeros',
     group: 'limits',
     ours: 'diskimg convert -f raw -O raw -q {fill-100.raw} {out}',
+    unflushed: 'diskimg convert -f raw -O raw -t unsafe -q {fill-100.raw} {out}',
     theirs: { default: ['cp --sparse=never --reflink=never {fill-100.raw} {out}'] },
   },
 ];
@@ -256,5 +302,6 @@ export const cases: readonly Case[] = [
   ...sparse,
   ...info,
   ...threads,
+  ...scale,
   ...limits,
 ];

@@ -17,10 +17,11 @@ import {
 import { join } from 'node:path';
 import { GiB, MiB } from '../../src/binary/align.ts';
 import type { Scale } from '../options.ts';
+import { SCALE_SIZES } from './cases.ts';
 import { commandWords, filesIn, type Programs } from './command.ts';
 import { canMakeFilesystems, writeDisk } from './disk-image.ts';
 import { contentDigest } from './file-data.ts';
-import { writeFill, writeSparse } from './fills.ts';
+import { writeFill, writeQuarter, writeSparse } from './fills.ts';
 
 /** Part of every recipe: raise it when the same recipe makes other bytes. */
 const VERSION = 1;
@@ -28,12 +29,12 @@ const SEED = 20_240_229;
 
 const sizes: Record<Scale, { readonly disk: number; readonly fill: number }> = {
   full: { disk: 4 * GiB, fill: GiB },
-  quick: { disk: GiB, fill: 256 * MiB },
+  quick: { disk: 512 * MiB, fill: 128 * MiB },
   tiny: { disk: 64 * MiB, fill: 16 * MiB },
 };
 
 /** Free space that a corpus and the outputs need, in sizes of its disk. */
-const SPACE_IN_DISKS = 5;
+const SPACE_IN_DISKS = 10;
 
 interface Recipe {
   /** Says all that the bytes depend on, beside the files in {@link Recipe.from}. */
@@ -143,6 +144,13 @@ function recipesFor(
       text: `${percent} % of ${fill} bytes, seed ${SEED}`,
       from: [],
       make: (path) => writeFill(path, fill, percent, SEED),
+    };
+  }
+  for (const size of SCALE_SIZES) {
+    recipes[`scale-${size}.raw`] = {
+      text: `a quarter of ${size} GiB, sparse, seed ${SEED}`,
+      from: [],
+      make: (path) => writeQuarter(path, size * GiB, SEED),
     };
   }
   for (const [name, command] of Object.entries(derived)) {

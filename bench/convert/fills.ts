@@ -49,6 +49,22 @@ export function writeSparse(path: string, seed: number): void {
   });
 }
 
+/** Of each 64 MiB, 16 MiB in the middle hold data. */
+const QUARTER_STRETCH = 64 * MiB;
+
+/** A sparse raw disk, a quarter of it filled. */
+export function writeQuarter(path: string, size: number, seed: number): void {
+  const content = contentStream(seed);
+  const run = new Uint8Array(QUARTER_STRETCH / 4);
+  withNewFile(path, (fd) => {
+    ftruncateSync(fd, size);
+    for (let at = QUARTER_STRETCH / 4; at < size; at += QUARTER_STRETCH) {
+      content.fill(run);
+      writeSync(fd, run, 0, run.length, at);
+    }
+  });
+}
+
 function withNewFile(path: string, write: (fd: number) => void): void {
   const fd = openSync(path, 'w');
   try {

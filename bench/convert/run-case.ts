@@ -1,12 +1,14 @@
 /**
  * Runs a case: our command and those of the others take turns, each in a process of its own, each from the same
- * start: sources in the page cache, earlier outputs deleted, nothing left to write back.
+ * start: sources in the page cache, earlier outputs deleted, nothing left to write back, and free memory that the
+ * machine really has: a virtual machine gives free pages back to its host, and who needs them next waits for them.
  */
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
+import { GiB } from '../../src/binary/align.ts';
 import type { Case } from './cases.ts';
 import { commandWords, filesIn, type Programs } from './command.ts';
 import type { Corpus } from './corpus.ts';
@@ -22,8 +24,8 @@ export interface Run extends Usage {
   readonly storedBytes?: number;
 }
 
-/** `ours`, and the keys of a case's `theirs`. */
-export type Contender = 'ours' | 'default' | 'best';
+/** `ours` and `unflushed` are us, the others the keys of a case's `theirs`. */
+export type Contender = 'ours' | 'unflushed' | 'default' | 'best';
 
 export type CaseRuns = Partial<Record<Contender, readonly Run[]>>;
 
@@ -38,7 +40,7 @@ export async function runCase(bench: Bench, each: Case, count: number): Promise<
   const contenders = commandsOf(each);
   for (const name of sourcesOf(contenders)) await corpus.file(name, say);
   const runs: Record<string, Run[]> = {};
-  for (let round = 0; round < count; round++) {
+  for (let round = 0; round < Math.min(count, each.maxRuns ?? count); round++) {
     for (const [contender, commands] of Object.entries(contenders)) {
       const run = await runOnce(bench, commands);
       runs[contender] = [...(runs[contender] ?? []), run];
@@ -55,9 +57,10 @@ export async function runCase(bench: Bench, each: Case, count: number): Promise<
 }
 
 /** The commands of each contender, in the order in which they take turns. */
-export function commandsOf({ ours, theirs }: Case): Partial<Record<Contender, readonly string[]>> {
+export function commandsOf({ ours, unflushed, theirs }: Case): Partial<Record<Contender, readonly string[]>> {
   return {
     ours: [ours],
+    ...(unflushed && { unflushed: [unflushed] }),
     ...(theirs && { default: theirs.default }),
     ...(theirs?.best && { best: theirs.best }),
   };
@@ -78,6 +81,14 @@ async function runOnce({ corpus, programs }: Bench, commands: readonly string[])
     if (!isOutput(name)) await warmUp(fileIn(corpus, name));
   }
   const usages: Usage[] = [];
+  warmMemory(
+    storedBytesOf(
+      commands
+        .flatMap(filesIn)
+        .filter((name) => !isOutput(name))
+        .map((name) => fileIn(corpus, name)),
+    ),
+  );
   for (const command of commands) {
     const words = commandWords(command, programs, (name) => fileIn(corpus, name));
     usages.push(await runMeasured(words, fileIn(corpus, 'usage.txt')));
@@ -86,6 +97,19 @@ async function runOnce({ corpus, programs }: Bench, commands: readonly string[])
   const isWritten = existsSync(output);
   const flushSeconds = isWritten ? flush(output) : 0;
   return { ...total(usages), flushSeconds, ...(isWritten && { storedBytes: statSync(output).blocks * 512 }) };
+}
+
+const storedBytesOf = (paths: readonly string[]): number =>
+  paths.reduce((sum, path) => sum + statSync(path).blocks * 512, 0);
+
+/** Most outputs are not larger than this, their sources being {@link storedBytesOf}. */
+const WARM_FACTOR = 3;
+const MAX_WARM = 3 * GiB;
+
+/** Takes as much memory as the output may need, and gives it back. */
+function warmMemory(sourceBytes: number): void {
+  const bytes = Math.ceil(Math.min(sourceBytes * WARM_FACTOR, MAX_WARM));
+  spawnSync(process.execPath, ['-e', `Buffer.alloc(${bytes}, 1)`]);
 }
 
 /** Of commands in a row: their times together, the peak of the largest. */

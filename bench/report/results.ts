@@ -99,7 +99,8 @@ function lossesPart({ results, failures }: Results): string {
   const slower = results.flatMap(({ case: each, figures }) => {
     const verdict = verdictOn(each, figures);
     if (verdict === 'met' || verdict === 'none') return slowerLine({ case: each, figures });
-    const how = verdict === 'flushed' ? ' It is met when the other program flushes its output too.' : '';
+    const how =
+      verdict === 'alike' ? ' It is met like for like: both flush their output, or neither does.' : '';
     if (each.limit !== undefined) {
       return [
         `- **${each.name}** takes ${figures.ours?.seconds.toFixed(2)} s, at most ${each.limit} s wanted.`,
@@ -118,7 +119,8 @@ function lossesPart({ results, failures }: Results): string {
 
 /** A case that reaches what is wanted of it, or of which nothing is, and is slower than the other all the same. */
 function slowerLine({ case: each, figures }: Result): string[] {
-  if (each.group === 'info' || each.group === 'threads' || each.group === 'limits') return [];
+  if (each.group === 'info' || each.group === 'threads' || each.group === 'scale' || each.group === 'limits')
+    return [];
   const rivals = (['default', 'best'] as const).flatMap((rival) => {
     const value = ratio(figures, rival, (of) => of.seconds);
     return value !== undefined && value < 1 ? [`${value.toFixed(2)} (${rival} flags)`] : [];

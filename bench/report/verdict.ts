@@ -49,18 +49,26 @@ export function ratio(
   return ours === undefined || theirs === undefined ? undefined : theirs / ours;
 }
 
+/** How many times longer the others take when we do not flush either. */
+export const unflushedRatio = (
+  { unflushed, ...others }: CaseFigures,
+  rival: 'default' | 'best',
+): number | undefined => unflushed && ratio({ ...others, ours: unflushed }, rival, ({ seconds }) => seconds);
+
 /**
- * `flushed`: the target is missed as things are, but met when the others flush their output as we do. It counts as a
- * loss, because users do not see why.
+ * `alike`: the target is missed as things are, but met when the others flush their output as we do, or when we do not
+ * either. It counts as a loss, because users do not see why.
  */
-export type Verdict = 'met' | 'flushed' | 'missed' | 'none';
+export type Verdict = 'met' | 'alike' | 'missed' | 'none';
 
 export function verdictOn({ target, limit }: Case, figures: CaseFigures): Verdict {
   if (limit !== undefined) return (figures.ours?.seconds ?? Infinity) <= limit ? 'met' : 'missed';
   if (target === undefined) return 'none';
-  const reaches = (pick: (figures: Figures) => number): boolean =>
-    (ratio(figures, 'default', pick) ?? 0) >= target.default &&
-    (ratio(figures, 'best', pick) ?? 0) >= target.best;
-  if (reaches(({ seconds }) => seconds)) return 'met';
-  return reaches(({ flushedSeconds }) => flushedSeconds) ? 'flushed' : 'missed';
+  const reaches = (ratioTo: (rival: 'default' | 'best') => number | undefined): boolean =>
+    (ratioTo('default') ?? 0) >= target.default && (ratioTo('best') ?? 0) >= target.best;
+  if (reaches((rival) => ratio(figures, rival, ({ seconds }) => seconds))) return 'met';
+  const isMetAlike =
+    reaches((rival) => ratio(figures, rival, ({ flushedSeconds }) => flushedSeconds)) ||
+    reaches((rival) => unflushedRatio(figures, rival));
+  return isMetAlike ? 'alike' : 'missed';
 }
