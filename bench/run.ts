@@ -97,7 +97,7 @@ async function runConversions(options: BenchOptions, selected: readonly Case[]):
 }
 
 /** Groups that only a full run takes. */
-const LONG_GROUPS: ReadonlySet<GroupName> = new Set(['fills', 'threads', 'scale']);
+const LONG_GROUPS: ReadonlySet<GroupName> = new Set(['zvhd', 'fills', 'sparse', 'threads', 'scale']);
 
 /** Returns how many things failed. */
 async function main(args: readonly string[]): Promise<number> {

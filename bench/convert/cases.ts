@@ -86,6 +86,7 @@ interface Conversion {
   readonly ours: string;
   readonly theirs: readonly string[];
   readonly unflushed?: string;
+  readonly maxRuns?: number;
   readonly target?: NonNullable<Case['target']>;
   readonly limit?: number;
 }
@@ -190,6 +191,7 @@ const targets: readonly Conversion[] = [
 const zvhd: readonly Conversion[] = [
   {
     name: 'raw → zvhd (qemu: qcow2 zlib)',
+    maxRuns: 3,
     ours: 'diskimg convert -f raw -O zvhd -q {disk.raw} {out}',
     theirs: ['qemu-img convert -f raw -O qcow2 -c {disk.raw} {out}'],
   },
@@ -252,9 +254,9 @@ const threads = outputs
   .filter(({ what }) => what.includes('-c') || what.includes('zvhd'))
   .map(({ what, ours }): Case => {
     const command = (count: number) =>
-      `diskimg convert -f raw ${ours} --threads ${count} -q {disk.raw} {out}`;
+      `diskimg convert -f raw ${ours} --threads ${count} -q {scale-4.raw} {out}`;
     return {
-      name: `raw → ${what.replace(/ \(.*/, '')}, 2 threads`,
+      name: `1 GiB of data → ${what.replace(/ \(.*/, '')}, 2 threads`,
       group: 'threads',
       ours: command(2),
       theirs: { default: [command(1)] },

@@ -5,10 +5,10 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
-import { GiB } from '../../src/binary/align.ts';
+import { GiB, MiB } from '../../src/binary/align.ts';
 import type { Case } from './cases.ts';
 import { commandWords, filesIn, type Programs } from './command.ts';
 import type { Corpus } from './corpus.ts';
@@ -77,18 +77,11 @@ const fileIn = ({ folder }: Corpus, name: string): string =>
 async function runOnce({ corpus, programs }: Bench, commands: readonly string[]): Promise<Run> {
   removeOutputs(corpus);
   settle(corpus.folder);
-  for (const name of new Set(commands.flatMap(filesIn))) {
-    if (!isOutput(name)) await warmUp(fileIn(corpus, name));
-  }
+  const sources = [...new Set(commands.flatMap(filesIn))].filter((name) => !isOutput(name));
+  const paths = sources.map((name) => fileIn(corpus, name));
+  for (const path of paths) await warmUp(path);
+  warmMemory(corpus, paths);
   const usages: Usage[] = [];
-  warmMemory(
-    storedBytesOf(
-      commands
-        .flatMap(filesIn)
-        .filter((name) => !isOutput(name))
-        .map((name) => fileIn(corpus, name)),
-    ),
-  );
   for (const command of commands) {
     const words = commandWords(command, programs, (name) => fileIn(corpus, name));
     usages.push(await runMeasured(words, fileIn(corpus, 'usage.txt')));
@@ -99,18 +92,25 @@ async function runOnce({ corpus, programs }: Bench, commands: readonly string[])
   return { ...total(usages), flushSeconds, ...(isWritten && { storedBytes: statSync(output).blocks * 512 }) };
 }
 
-const storedBytesOf = (paths: readonly string[]): number =>
-  paths.reduce((sum, path) => sum + statSync(path).blocks * 512, 0);
-
-/** Most outputs are not larger than this, their sources being {@link storedBytesOf}. */
+/** Most outputs are not larger than this, times the size of their sources. */
 const WARM_FACTOR = 3;
-const MAX_WARM = 3 * GiB;
+const MAX_WARM = 2.5 * GiB;
 
-/** Takes as much memory as the output may need, and gives it back. */
-function warmMemory(sourceBytes: number): void {
-  const bytes = Math.ceil(Math.min(sourceBytes * WARM_FACTOR, MAX_WARM));
-  spawnSync(process.execPath, ['-e', `Buffer.alloc(${bytes}, 1)`]);
+/** Fills the page cache with as much as the output may need, and empties it again. */
+function warmMemory({ folder }: Corpus, sources: readonly string[]): void {
+  const sourceBytes = sources.reduce((sum, path) => sum + statSync(path).blocks * 512, 0);
+  const path = join(folder, 'outputs', 'warm');
+  const fd = openSync(path, 'w');
+  try {
+    for (let left = Math.min(sourceBytes * WARM_FACTOR, MAX_WARM); left > 0; left -= WARM_CHUNK.length)
+      writeSync(fd, WARM_CHUNK);
+  } finally {
+    closeSync(fd);
+    rmSync(path);
+  }
 }
+
+const WARM_CHUNK = new Uint8Array(4 * MiB).fill(1);
 
 /** Of commands in a row: their times together, the peak of the largest. */
 function total(usages: readonly Usage[]): Usage {
