@@ -1,5 +1,5 @@
-/** All that a command knows of the process that it runs in; tests give it another one. */
-export interface CliIo {
+/** All that the command line knows of the process that it runs in; tests give it another one. */
+export interface ProcessIo {
   /** Results. */
   out(text: string): void;
   /** Errors, notes and progress. */
@@ -11,4 +11,13 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted when the user asks to stop. */
   readonly signal: AbortSignal;
+}
+
+/** What a command is given: the process, and a say in how it exits. */
+export interface CliIo extends ProcessIo {
+  /**
+   * With which code the process exits, when that is not 0 for a command that ends and 1 for one that throws. Set before
+   * the work begins it is the code of its errors too.
+   */
+  setExitCode(code: number): void;
 }

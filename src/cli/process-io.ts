@@ -1,8 +1,8 @@
-/** The real process as a command sees it. */
+/** The real process as the command line sees it. */
 
-import type { CliIo } from './io.ts';
+import type { ProcessIo } from './io.ts';
 
-export function processIo(signal: AbortSignal): CliIo {
+export function processIo(signal: AbortSignal): ProcessIo {
   // A reader that goes away (`| head`) is not an error of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

@@ -1,6 +1,6 @@
 /** Runs the command line in this process and collects what it prints. */
 
-import type { CliIo } from '../../src/cli/io.ts';
+import type { ProcessIo } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/run.ts';
 
 export interface CommandResult {
@@ -9,7 +9,7 @@ export interface CommandResult {
   readonly err: string;
 }
 
-export async function diskimg(argv: readonly string[], io: Partial<CliIo> = {}): Promise<CommandResult> {
+export async function diskimg(argv: readonly string[], io: Partial<ProcessIo> = {}): Promise<CommandResult> {
   let out = '';
   let err = '';
   const code = await run(argv, {
