@@ -9,13 +9,15 @@ import { createTurnstile } from './conversion/turnstile.ts';
 import { OptionError } from './errors.ts';
 import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
+import type { DiskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
 import { createFileOutput, type FileOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
+import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
 import type { Job } from './workers/job.ts';
+import type { JobImage } from './workers/job-image.ts';
 import { availableThreads, createPool } from './workers/pool.ts';
 
 /** A format, and what can be chosen when it is written. */
@@ -68,30 +70,31 @@ const DEFAULT_SPARSE_SIZE = 4096;
 const MAX_THREADS = 256;
 
 /**
- * Converts `input` into the file `outputPath`, on threads of its own if there is much to do. The file appears under
- * its name when it is complete and flushed; an existing one is replaced then, and not before.
+ * Converts `input`, or several one behind the other, into the file `outputPath`, on threads of its own if there is
+ * much to do. The file appears under its name when it is complete and flushed; an existing one is replaced then, and
+ * not before.
  * @throws ImageError and its classes: see {@link openImage} for the input; OptionError `bad-option`, `bad-size`,
  * `data-past-size` for what is asked; ImageIoError `write-failed`, `same-file`, `source-changed`;
  * CancelledError when `signal` was aborted
  */
 export async function convert(
-  input: ImageInput,
+  input: ImageInput | readonly ImageInput[],
   outputPath: string,
   options: ConvertOptions,
 ): Promise<ConvertReport> {
   const settings = settingsOf(options);
   requireNotAborted(options.signal);
-  await using image = await openImage(input, options.input);
+  await using image = await openImages(inputsOf(input), options.input);
   const size = outputSize(image, options.size, settings.format.sizeUnit);
   const writer = settings.format.writer(size.bytes, settings.createOptions);
-  await requireOtherFile(image.source.descriptor?.path, outputPath);
+  for (const path of image.reopen ? filesOf(image.reopen) : []) await requireOtherFile(path, outputPath);
   await requireZerosFrom(image, size.bytes);
 
   const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
   try {
     const fileSize = await writeImage(image, writer, file, settings, options);
     await file.resize(fileSize);
-    await image.source.requireUnchanged?.();
+    await requireUnchanged(image);
     requireNotAborted(options.signal);
     await file.commit();
     return {
@@ -105,6 +108,25 @@ export async function convert(
   } finally {
     await file.abandon();
   }
+}
+
+const inputsOf = (input: ImageInput | readonly ImageInput[]): readonly ImageInput[] =>
+  isList(input) ? input : [input];
+
+const isList = (input: ImageInput | readonly ImageInput[]): input is readonly ImageInput[] =>
+  Array.isArray(input);
+
+/** All files that are read. */
+function filesOf(image: JobImage): string[] {
+  if ('parts' in image) return image.parts.flatMap(filesOf);
+  const { path, dataFile, backing } = image;
+  return [path, ...(dataFile ? [dataFile.path] : []), ...(backing ? filesOf(backing) : [])];
+}
+
+/** @throws ImageIoError `source-changed` when any image of the chain is not what it was when it was opened */
+async function requireUnchanged({ source, backing }: DiskImage): Promise<void> {
+  await source.requireUnchanged?.();
+  if (backing) await requireUnchanged(backing);
 }
 
 /** What is asked for, checked and complete. */
@@ -141,9 +163,10 @@ async function writeImage(
   const output = createOutput(writer);
   const turnstile = createTurnstile(writer.dataStart);
   const digests = reproducible !== undefined;
-  const startPool = (path: string) => () => {
+  const startPool = (source: JobImage) => () => {
     const job: Job = {
-      source: { path, size: image.source.size, format: image.format, options: image.openOptions },
+      kind: 'convert',
+      source,
       target: { path: file.partialPath, direct: flushes },
       writer: { format: format.name, virtualSize, options: createOptions },
       shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
@@ -156,7 +179,6 @@ async function writeImage(
       image.isSequential && writer.kind === 'layout' ? 1 : (threads ?? defaultThreads(writer, flushes)),
     );
   };
-  const { descriptor } = image.source;
   const target = openFileTarget(file.partialPath, { direct: false });
   try {
     return await runConversion({
@@ -168,7 +190,7 @@ async function writeImage(
       digests,
       signal,
       onProgress,
-      startPool: descriptor && startPool(descriptor.path),
+      startPool: image.reopen && startPool(image.reopen),
       identify: (digest) =>
         reproducible
           ? contentIdentity(digest, format.name, virtualSize, reproducible.timestamp)

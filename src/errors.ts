@@ -24,6 +24,9 @@ export type ErrorCode =
   | 'needs-backing'
   | 'needs-data-file'
   | 'needs-parent'
+  | 'no-check'
+  // images that build on each other
+  | 'bad-chain'
   // what was asked for does not fit
   | 'bad-option'
   | 'bad-size'

@@ -18,6 +18,9 @@ const shape: L2Shape = {
   version: 3,
   codec: 'deflate',
   virtualSize: TiB,
+  dataFileSize: 2 ** 40,
+  hasDataFile: false,
+  hasBacking: false,
   fileSize: TiB,
 };
 

@@ -4,7 +4,7 @@ import { codecOf } from '../codecs/index.ts';
 import { markStored } from '../image/allocation.ts';
 import type { Appender, Placement } from '../image/appender.ts';
 import { frontierAt } from '../image/frontier.ts';
-import type { GuestBytes } from '../image/layout-source.ts';
+import { type GuestBytes, readPadded } from '../image/guest-bytes.ts';
 import { alignedBytes } from '../io/aligned-memory.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { dataRuns, isZeroWithin } from '../io/zeros.ts';
@@ -47,9 +47,7 @@ export function performer(workshop: Workshop): Performer {
     const loaded: Loaded[] = [];
     for (const { from, to } of ranges) {
       const bytes = buffer.subarray(at, at + to - from);
-      const present = Math.max(0, Math.min(bytes.length, workshop.image.virtualSize - from));
-      if (present > 0) await workshop.image.read(bytes.subarray(0, present), from);
-      bytes.fill(0, present);
+      await readPadded(workshop.image, bytes, from);
       loaded.push({ from, to, bytes });
       at += bytes.length;
     }

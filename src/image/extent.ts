@@ -11,6 +11,8 @@ interface GuestRun {
   readonly guestOffset: number;
   /** Bytes of the virtual disk; never past its end. */
   readonly length: number;
+  /** How many files down the chain of backing files it stands; left out for the image itself. */
+  readonly depth?: number;
 }
 
 /** The guest bytes stand as they are at `fileOffset`. */
@@ -19,7 +21,10 @@ export interface DataExtent extends GuestRun {
   readonly fileOffset: number;
 }
 
-/** One compressed block: `storedLength` bytes at `fileOffset` decode to `unpackedLength` guest bytes. */
+/**
+ * One compressed block: `storedLength` bytes at `fileOffset` decode to `unpackedLength` guest bytes. Of a block in a
+ * backing file, guest offset and length are the part that shows.
+ */
 export interface PackedExtent extends GuestRun {
   readonly kind: 'packed';
   readonly fileOffset: number;
@@ -32,31 +37,39 @@ export interface PackedExtent extends GuestRun {
 /** Reads as zeros. */
 export interface ZeroExtent extends GuestRun {
   readonly kind: 'zero';
+  /** The image says so itself, for a backing file would show otherwise. */
+  readonly explicit?: true;
+}
+
+/** The image says nothing: its backing file shows. */
+export interface BackingExtent extends GuestRun {
+  readonly kind: 'backing';
 }
 
 /** A guest range with one status. */
 export type Extent = DataExtent | PackedExtent | ZeroExtent;
 
-export const guestEnd = (extent: Extent): number => extent.guestOffset + extent.length;
+/** What a reader of one file says. */
+export type OwnExtent = Extent | BackingExtent;
+
+export const guestEnd = (extent: OwnExtent): number => extent.guestOffset + extent.length;
 
 /** One extent for two neighbours that say the same, or undefined. Packed blocks stay on their own. */
-export function mergeExtents(before: Extent, after: Extent): Extent | undefined {
-  if (before.kind === 'zero' && after.kind === 'zero') {
-    return { ...before, length: before.length + after.length };
-  }
-  if (
-    before.kind === 'data' &&
-    after.kind === 'data' &&
-    before.fileOffset + before.length === after.fileOffset
-  ) {
-    return { ...before, length: before.length + after.length };
-  }
-  return undefined;
+export function mergeExtents<E extends OwnExtent>(before: E, after: E): E | undefined {
+  if (before.kind !== after.kind || before.depth !== after.depth || !continues(before, after))
+    return undefined;
+  return { ...before, length: before.length + after.length };
+}
+
+function continues(before: OwnExtent, after: OwnExtent): boolean {
+  if (before.kind === 'zero') return before.explicit === (after as ZeroExtent).explicit;
+  if (before.kind === 'data') return before.fileOffset + before.length === (after as DataExtent).fileOffset;
+  return before.kind === 'backing';
 }
 
 /** Merges neighbours in a list of extents: what one table says, before it leaves the reader. */
-export function* mergeNeighbours(extents: Iterable<Extent>): Generator<Extent> {
-  let pending: Extent | undefined;
+export function* mergeNeighbours<E extends OwnExtent>(extents: Iterable<E>): Generator<E> {
+  let pending: E | undefined;
   for (const extent of extents) {
     const merged = pending && mergeExtents(pending, extent);
     if (pending !== undefined && merged === undefined) yield pending;
@@ -66,8 +79,8 @@ export function* mergeNeighbours(extents: Iterable<Extent>): Generator<Extent> {
 }
 
 /** Merges neighbours in a stream of extents. */
-export async function* mergedExtents(extents: AsyncIterable<Extent>): AsyncGenerator<Extent> {
-  let pending: Extent | undefined;
+export async function* mergedExtents<E extends OwnExtent>(extents: AsyncIterable<E>): AsyncGenerator<E> {
+  let pending: E | undefined;
   for await (const extent of extents) {
     const merged = pending && mergeExtents(pending, extent);
     if (pending !== undefined && merged === undefined) yield pending;
@@ -76,19 +89,20 @@ export async function* mergedExtents(extents: AsyncIterable<Extent>): AsyncGener
   if (pending !== undefined) yield pending;
 }
 
-/** The part of a data or zero extent within [from, to); a packed extent stays whole. */
-export function clipExtent(extent: Extent, from: number, to: number): Extent {
-  if (extent.kind === 'packed') return extent;
+/** The part of an extent within [from, to); a packed extent stays whole. */
+export function clipExtent<E extends OwnExtent>(extent: E, from: number, to: number): E {
+  return extent.kind === 'packed' ? extent : visiblePart(extent, from, to);
+}
+
+/** The part of an extent that shows within [from, to). */
+export function visiblePart<E extends OwnExtent>(extent: E, from: number, to: number): E {
   const guestOffset = Math.max(extent.guestOffset, from);
   const length = Math.min(guestEnd(extent), to) - guestOffset;
   if (length === extent.length) return extent;
-  if (extent.kind === 'zero') return { kind: 'zero', guestOffset, length };
-  return {
-    kind: 'data',
-    guestOffset,
-    length,
-    fileOffset: extent.fileOffset + guestOffset - extent.guestOffset,
-  };
+  const part = { ...extent, guestOffset, length };
+  return extent.kind === 'data'
+    ? { ...part, fileOffset: extent.fileOffset + guestOffset - extent.guestOffset }
+    : part;
 }
 
 /** A disk whose bytes stand at their own offsets in the file: data, and zeros where the source knows of holes. */

@@ -2,7 +2,8 @@
 
 import { OptionError, withDetails } from '../errors.ts';
 import type { ByteSource } from '../io/source.ts';
-import { clipExtent, type Extent, guestEnd, mergedExtents } from './extent.ts';
+import { throughBacking } from './backing.ts';
+import { clipExtent, type Extent, guestEnd, mergedExtents, type OwnExtent } from './extent.ts';
 import { type GuestReader, guestReader, widened } from './read-extents.ts';
 import type { ImageDetails, ImageReader, Note } from './reader.ts';
 
@@ -18,6 +19,8 @@ export interface DiskImage extends AsyncDisposable {
   /** Must it be read in guest order to be fast? */
   readonly isSequential: boolean;
   readonly details: ImageDetails;
+  /** The image on which it builds, where it does and that was opened. */
+  readonly backing?: DiskImage;
   /** What a user should know, though the image can be read. */
   readonly notes: readonly Note[];
   /**
@@ -34,9 +37,21 @@ export interface DiskImage extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export function diskImage(format: string, source: ByteSource, reader: ImageReader): DiskImage {
-  const { virtualSize, unit, details, notes } = reader;
-  const isSequential = reader.isSequential ?? false;
+/** @param backing the image that the reader's reference stands for, opened; it is closed with this one */
+export function diskImage(
+  format: string,
+  source: ByteSource,
+  reader: ImageReader,
+  backing?: DiskImage,
+): DiskImage {
+  const { virtualSize, details } = reader;
+  const isSequential = (reader.isSequential ?? false) || (backing?.isSequential ?? false);
+
+  /** @throws ImageError while something is in the way of the guest data */
+  function requireReadable(): void {
+    if (reader.obstacle) throw reader.obstacle;
+    if (reader.backing && !backing) throw reader.backing.missing('It was not opened.');
+  }
 
   function requireOnDisk(from: number, to: number): void {
     if (Number.isSafeInteger(from) && 0 <= from && from <= to && to <= virtualSize) return;
@@ -46,7 +61,7 @@ export function diskImage(format: string, source: ByteSource, reader: ImageReade
   /** Guest readers reuse buffers, so each serves one call at a time. */
   const idle: GuestReader[] = [];
   async function readOnce(into: Uint8Array, guestOffset: number): Promise<void> {
-    const guest = idle.pop() ?? guestReader(source, reader);
+    const guest = idle.pop() ?? guestReader(source, reader, backing);
     try {
       await guest.read(into, guestOffset);
     } catch (error) {
@@ -65,32 +80,49 @@ export function diskImage(format: string, source: ByteSource, reader: ImageReade
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
     requireOnDisk(from, to);
+    requireReadable();
     if (from === to) return;
     try {
-      for await (const extent of mergedExtents(reader.extents(...widened(reader, from, to)))) {
-        const isInRange = extent.guestOffset < to && guestEnd(extent) > from;
-        if (isInRange) yield clipExtent(extent, from, to);
-      }
+      const own = ownWithin(mergedExtents(reader.extents(...widened(reader, from, to))), from, to);
+      // Without a backing image nobody says 'backing', and a stage less is a third faster.
+      yield* reader.backing ? mergedExtents(throughBacking(own, backing)) : (own as AsyncGenerator<Extent>);
     } catch (error) {
       throw withDetails(error, { format });
     }
   }
 
-  const close = () => source.close();
+  async function close(): Promise<void> {
+    await source.close();
+    await reader.dataFile?.close();
+    await backing?.close();
+  }
   return {
     format,
     source,
     virtualSize,
-    unit,
+    unit: Math.max(reader.unit, backing?.unit ?? 1),
     isSequential,
     details,
-    notes,
+    notes: [...reader.notes, ...(backing?.notes ?? [])],
+    ...(backing && { backing }),
     extents: (from = 0, to = virtualSize) => extents(from, to),
     async read(into, guestOffset) {
       requireOnDisk(guestOffset, guestOffset + into.length);
+      requireReadable();
       await (isSequential ? readInTurn(into, guestOffset) : readOnce(into, guestOffset));
     },
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+async function* ownWithin(
+  extents: AsyncIterable<OwnExtent>,
+  from: number,
+  to: number,
+): AsyncGenerator<OwnExtent> {
+  for await (const extent of extents) {
+    const isInRange = extent.guestOffset < to && guestEnd(extent) > from;
+    if (isInRange) yield clipExtent(extent, from, to);
+  }
 }

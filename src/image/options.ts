@@ -45,6 +45,16 @@ export function choice<const T extends string, D extends T | undefined = T>(
   };
 }
 
+/** Any text but none; left out, undefined. */
+export const text = (name: string, about: string): Option<string | undefined> => ({
+  name,
+  about,
+  default: undefined,
+  values: 'a name',
+  parse: (value) => (value === '' ? undefined : value),
+  accepts: (value) => typeof value === 'string' && value !== '',
+});
+
 export function onOff(name: string, standard: boolean, about: string): Option<boolean> {
   const words: Readonly<Record<string, boolean>> = { on: true, off: false };
   return {

@@ -4,7 +4,8 @@ import { codecOf } from '../codecs/index.ts';
 import { withDetails } from '../errors.ts';
 import type { ByteSource } from '../io/source.ts';
 import { requireInside } from '../io/source.ts';
-import { type Extent, guestEnd, type PackedExtent } from './extent.ts';
+import { guestEnd, type OwnExtent, type PackedExtent } from './extent.ts';
+import { type GuestBytes, readPadded } from './guest-bytes.ts';
 import type { ImageReader } from './reader.ts';
 
 /** Compressed blocks that stand near each other are read together, up to this many bytes. */
@@ -21,7 +22,9 @@ export interface GuestReader {
   read(into: Uint8Array, guestOffset: number): Promise<void>;
 }
 
-export function guestReader(source: ByteSource, reader: ImageReader): GuestReader {
+/** @param backing what shows where the image says nothing; it must be there when the reader has a reference to one */
+export function guestReader(source: ByteSource, reader: ImageReader, backing?: GuestBytes): GuestReader {
+  const dataFile = reader.dataFile ?? source;
   let stored = new Uint8Array(0);
   let block = new Uint8Array(0);
 
@@ -80,10 +83,13 @@ export function guestReader(source: ByteSource, reader: ImageReader): GuestReade
         const part = into.subarray(start - guestOffset, end - guestOffset);
         if (extent.kind === 'zero') {
           part.fill(0);
+        } else if (extent.kind === 'backing') {
+          if (backing === undefined) throw new TypeError('a backing extent without a backing image');
+          await readPadded(backing, part, start);
         } else {
           const fileOffset = extent.fileOffset + start - extent.guestOffset;
-          requireInside(source, fileOffset, part.length, 'A data block');
-          await source.read(part, fileOffset);
+          requireInside(dataFile, fileOffset, part.length, 'A data block');
+          await dataFile.read(part, fileOffset);
         }
       }
       if (run.length > 0) await unpackRun(run, into, guestOffset);
@@ -98,7 +104,7 @@ export function widened(reader: ImageReader, from: number, to: number): [from: n
 }
 
 /** May `extent` be read together with the run before it? */
-function joins(run: readonly PackedExtent[], extent: Extent): boolean {
+function joins(run: readonly PackedExtent[], extent: OwnExtent): boolean {
   if (extent.kind !== 'packed') return false;
   const first = run[0] as PackedExtent;
   const last = run.at(-1) as PackedExtent;

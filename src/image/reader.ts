@@ -1,6 +1,8 @@
 /** What a format's reader is: metadata turned into extents. Guest data never flows through it. */
 
-import type { Extent, PackedExtent } from './extent.ts';
+import type { ImageError } from '../errors.ts';
+import type { ByteSource } from '../io/source.ts';
+import type { OwnExtent, PackedExtent } from './extent.ts';
 
 /** Something that a user should know, though the image can be read. */
 export interface Note {
@@ -46,6 +48,19 @@ export interface ImageDetails {
   readonly specific: { readonly [key: string]: JsonValue | undefined };
 }
 
+/** Another image, on which an image builds, as it names it. Names are an image's claims: they prove nothing. */
+export interface BackingReference {
+  readonly kind: 'backing' | 'parent';
+  /** What it is called, the likeliest name first. */
+  readonly names: readonly string[];
+  /** The format that the image says it has. */
+  readonly format?: string;
+  /** The UUID that it must have, as text. */
+  readonly uuid?: string;
+  /** What is wrong while it is not at hand; `why` says why it is not. */
+  missing(why: string): ImageError;
+}
+
 export interface ImageReader {
   /** Bytes that the guest sees. */
   readonly virtualSize: number;
@@ -55,10 +70,16 @@ export interface ImageReader {
   readonly notes: readonly Note[];
   /**
    * The extents of [from, to), both multiples of {@link ImageReader.unit} or the end of the disk. Sorted and
-   * gapless; neighbours may say the same.
+   * gapless; neighbours may say the same. `backing` only where there is a {@link ImageReader.backing}.
    * @throws CorruptImageError where the metadata breaks a rule of the format
    */
-  extents(from: number, to: number): AsyncIterable<Extent>;
+  extents(from: number, to: number): AsyncIterable<OwnExtent>;
+  /** Where it builds on another image. */
+  readonly backing?: BackingReference;
+  /** Why the guest data cannot be read, though the metadata can. */
+  readonly obstacle?: ImageError;
+  /** Where data extents stand when it is not the image file itself; closed with the image. */
+  readonly dataFile?: ByteSource;
   /** Is reading in guest order cheap, and jumping back expensive, because blocks build on the ones before them? */
   readonly isSequential?: boolean;
   /**

@@ -1,12 +1,10 @@
 /** A conversion as data: everything that a worker thread needs to perform tasks. */
 
+import type { JobImage } from './job-image.ts';
+
 export interface Job {
-  readonly source: {
-    readonly path: string;
-    readonly size: number;
-    readonly format: string;
-    readonly options: Readonly<Record<string, unknown>>;
-  };
+  readonly kind: 'convert';
+  readonly source: JobImage;
   /** `direct`: may large writes go around the page cache? */
   readonly target: { readonly path: string; readonly direct: boolean };
   readonly writer: {

@@ -120,7 +120,7 @@ describe('the vendor formats', () => {
 
 /**
  * Images that are refused, by the error that says why, and where in the file it is. Nothing that an image names is
- * ever opened, so a backing file or a data file is a refusal, not a way to read one.
+ * opened unless it is allowed: see chains.test.ts for when it is.
  */
 const REFUSED: Record<
   string,
@@ -140,12 +140,12 @@ const REFUSED: Record<
   'qcow2/corrupt-flag': corrupt('marked-corrupt', 72, /marked as corrupt/, /qemu-img check -r/),
   'qcow2/truncated': corrupt('truncated', 262_208, /should end at byte/, /incomplete download/),
   'qcow2/truncated-compressed': corrupt('truncated', 16_384, /only 19968 bytes/, /incomplete download/),
-  'vhd/differencing': unsupported('needs-parent', 4_197_436, /differencing/, /Merge/),
+  'vhd/differencing': unsupported('needs-parent', 4_197_436, /differencing/, /not named/),
   'vhd/truncated': corrupt('truncated', 1540, /only 3000000 bytes/, /incomplete download/),
 };
 
 function needs(code: ErrorCode, fileOffset: number, says: RegExp) {
-  return unsupported(code, fileOffset, says, /Nothing that an image names is opened/);
+  return unsupported(code, fileOffset, says, /named by something that is not a file/);
 }
 
 function unsupported(code: ErrorCode, fileOffset: number, says: RegExp, hint: RegExp) {

@@ -92,7 +92,7 @@ describe('footer of a fixed disk', () => {
     ['checksum', 'wrong', (b) => u8(b.length - 100, 1)(b), 'bad-checksum'],
     ['current_size', 'a sector more than there is', lastFooter(be64(48, 9 * MiB + 512)), 'truncated'],
     ['disk_type', '3, without a header', lastFooter(be32(60, 3)), 'bad-reference'],
-    ['disk_type', '4, differencing', lastFooter(be32(60, 4)), 'needs-parent'],
+    ['disk_type', '4, differencing, without a header', lastFooter(be32(60, 4)), 'bad-reference'],
   ]);
 });
 

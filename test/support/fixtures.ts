@@ -22,6 +22,9 @@ export interface Fixture {
   readonly storedBlocksSha256?: string;
   readonly guestSha256OverOriginalSize?: string;
   readonly asQemuSees?: { readonly virtualSize: number; readonly guestSha256: string };
+  /** What the guest sees when the files in `companions` are allowed. */
+  readonly whenAllowed?: { readonly virtualSize: number; readonly guestSha256: string };
+  readonly companions?: readonly { readonly file: string; readonly name: string }[];
   readonly dataRanges?: readonly {
     readonly guestOffset: number;
     readonly length: number;
@@ -39,7 +42,7 @@ export const fixtures: readonly Fixture[] = JSON.parse(
 export const fixturePath = (file: string): string => fileURLToPath(new URL(file, folder));
 
 /** The bytes of the image. */
-export function fixtureBytes({ file }: Fixture): Uint8Array {
+export function fixtureBytes({ file }: Pick<Fixture, 'file'>): Uint8Array {
   const bytes = readFileSync(new URL(file, folder));
   return file.endsWith('.gz') ? gunzipSync(bytes) : bytes;
 }

@@ -53,6 +53,11 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options): Appen
       yield refcountTable(shape, tables);
       yield* refcountBlocks(shape, stored, tables);
     },
+    // Each record moves the end of the file by a cluster at most: what does not compress is stored as it is.
+    maxFileSize(stored) {
+      const dataEnd = (1 + stored.storedCount) * clusterSize;
+      return mapTables(shape, dataEnd, usedL2Tables(shape, stored).length).totalClusters * clusterSize;
+    },
   };
 }
 
@@ -77,7 +82,10 @@ function tableMap(shape: Qcow2Shape, stored: StoredBlocks): TableMap {
 }
 
 /** The indexes of the L2 tables that have an entry to hold, ascending. */
-function usedL2Tables({ l2Entries, l1Size, clusterCount }: Qcow2Shape, stored: StoredBlocks): number[] {
+function usedL2Tables(
+  { l2Entries, l1Size, clusterCount }: Qcow2Shape,
+  stored: Pick<StoredBlocks, 'has'>,
+): number[] {
   const used: number[] = [];
   for (let index = 0; index < l1Size; index++) {
     const end = Math.min((index + 1) * l2Entries, clusterCount);

@@ -2,6 +2,7 @@
 
 import { alignUp, ceilDiv, isAligned } from '../../binary/align.ts';
 import { type Cursor, cursorOver } from '../../binary/cursor.ts';
+import type { Decoded } from '../../binary/struct.ts';
 import {
   CorruptImageError,
   type ErrorCode,
@@ -15,6 +16,7 @@ import {
   BASE_HEADER_LENGTH,
   type BaseHeader,
   baseHeader,
+  bitmapsExtension,
   type CompressionType,
   compressionTypes,
   ExtensionType,
@@ -45,10 +47,12 @@ export interface Qcow2Header extends BaseHeader, FeatureHeader {
 export interface Extensions {
   readonly backingFormat?: string;
   readonly dataFile?: string;
-  /** How many persistent bitmaps there are. */
-  readonly bitmapCount?: number;
+  /** The directory of persistent bitmaps. */
+  readonly bitmaps?: Decoded<typeof bitmapsExtension>;
   /** Names of feature bits, by type (0 incompatible, 1 compatible, 2 autoclear) and bit. */
   readonly featureNames: ReadonlyMap<string, string>;
+  /** What each extension holds, as it stands in the file, by its type. */
+  readonly data: ReadonlyMap<number, Uint8Array>;
 }
 
 export const hasFeature = (header: FeatureHeader, bit: bigint): boolean =>
@@ -56,6 +60,13 @@ export const hasFeature = (header: FeatureHeader, bit: bigint): boolean =>
 
 /** @throws UnknownFormatError `wrong-format`, CorruptImageError, UnsupportedFeatureError `unsupported-version` */
 export async function readHeader(source: ByteSource): Promise<Qcow2Header> {
+  const header = await readHeaderAlone(source);
+  requireTables(source, header);
+  return header;
+}
+
+/** The header without a look at the tables that it names: they may be anywhere, and of any size. */
+export async function readHeaderAlone(source: ByteSource): Promise<Qcow2Header> {
   const start = await readBytes(source, 0, Math.min(source.size, MIN_V3_HEADER_LENGTH), 'The header');
   if (String.fromCharCode(...start.subarray(0, 4)) !== MAGIC) {
     throw new UnknownFormatError('wrong-format', `${source.name} does not begin with 'QFI\\xfb'.`, {
@@ -94,7 +105,7 @@ export async function readHeader(source: ByteSource): Promise<Qcow2Header> {
   if (extended && clusterBits < 14) {
     throw corrupt('bad-header', 'Extended L2 entries need clusters of 16 KiB or more.', 20);
   }
-  const header: Qcow2Header = {
+  return {
     ...base,
     ...features,
     clusterSize,
@@ -105,8 +116,6 @@ export async function readHeader(source: ByteSource): Promise<Qcow2Header> {
     backingFile: backingName(first, base, clusterSize),
     extensions,
   };
-  requireTables(source, header);
-  return header;
 }
 
 /** What a version 2 header implies. */
@@ -182,15 +191,18 @@ function readExtensions(
   const hasBacking = base.backingFileOffset > headerLength && base.backingFileOffset <= clusterSize;
   const end = Math.min(first.length, hasBacking ? base.backingFileOffset : clusterSize);
   const cursor = cursorOver(first.subarray(headerLength, end), headerLength);
-  const text: { backingFormat?: string; dataFile?: string; bitmapCount?: number } = {};
+  const text: { -readonly [K in 'backingFormat' | 'dataFile' | 'bitmaps']?: Extensions[K] } = {};
   const featureNames = new Map<string, string>();
+  const all = new Map<number, Uint8Array>();
   while (cursor.remaining >= extensionHeader.size) {
     const { type, length, data } = nextExtension(cursor, headerLength);
     if (type === ExtensionType.end) break;
+    all.set(type, data);
     if (type === ExtensionType.backingFormat) text.backingFormat = decodeText(data);
     if (type === ExtensionType.dataFileName) text.dataFile = decodeText(data);
-    if (type === ExtensionType.bitmaps && length >= 4)
-      text.bitmapCount = new DataView(data.slice().buffer).getUint32(0);
+    if (type === ExtensionType.bitmaps && length >= bitmapsExtension.size) {
+      text.bitmaps = bitmapsExtension.decode(data, headerLength + cursor.position);
+    }
     if (type === ExtensionType.featureNames) {
       for (let at = 0; at + 48 <= length; at += 48) {
         const name = decodeText(data.subarray(at + 2, at + 48)).replace(/\0.*$/s, '');
@@ -198,7 +210,7 @@ function readExtensions(
       }
     }
   }
-  return { ...text, featureNames };
+  return { ...text, featureNames, data: all };
 }
 
 function nextExtension(cursor: Cursor, headerLength: number) {

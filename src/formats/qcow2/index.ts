@@ -2,8 +2,9 @@
 
 import { KiB, MiB, SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
-import { choice, onOff, optionalInteger, powerOfTwoSize } from '../../image/options.ts';
+import { choice, onOff, optionalInteger, powerOfTwoSize, text } from '../../image/options.ts';
 import { qcow2Appender } from './appender.ts';
+import { checkQcow2 } from './check.ts';
 import { qcow2Layout } from './layout.ts';
 import { openQcow2 } from './reader.ts';
 import { MAGIC } from './structs.ts';
@@ -14,8 +15,11 @@ export const qcow2 = defineFormat({
   aliases: [],
   suffixes: ['.qcow2'],
   compression: 'optional',
+  tellsHoles: true,
   sizeUnit: SECTOR,
-  openOptions: {},
+  openOptions: {
+    snapshot: text('snapshot', 'the ID or name of the internal snapshot to read'),
+  },
   createOptions: {
     compress: onOff('compress', false, 'compress clusters, as -c does'),
     clusterSize: powerOfTwoSize('cluster_size', 512, 2 * MiB, 64 * KiB, 'bytes in a cluster'),
@@ -33,6 +37,7 @@ export const qcow2 = defineFormat({
   },
   probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC,
   open: openQcow2,
+  check: checkQcow2,
   writer: (virtualSize, options) =>
     options.compress ? qcow2Appender(virtualSize, options) : qcow2Layout(virtualSize, options),
 });

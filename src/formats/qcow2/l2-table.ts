@@ -4,7 +4,7 @@
  */
 
 import type { CodecName } from '../../codecs/index.ts';
-import type { Extent } from '../../image/extent.ts';
+import type { OwnExtent } from '../../image/extent.ts';
 import { corrupt } from './header.ts';
 import { EntryHigh, EntryLow, SUBCLUSTERS } from './structs.ts';
 
@@ -16,7 +16,13 @@ export interface L2Shape {
   readonly version: number;
   readonly codec: CodecName;
   readonly virtualSize: number;
+  /** Of the image file, and of the file in which data clusters stand. */
   readonly fileSize: number;
+  readonly dataFileSize: number;
+  /** Do data clusters stand in another file? */
+  readonly hasDataFile: boolean;
+  /** Does a backing file show where there is no cluster? */
+  readonly hasBacking: boolean;
 }
 
 /** A table in memory, and where it belongs. */
@@ -28,7 +34,7 @@ export interface L2Table {
 }
 
 /** The extents that the entries of [from, to) say, cluster by cluster; both are guest offsets of clusters. */
-export function* l2Extents(table: L2Table, shape: L2Shape, from: number, to: number): Generator<Extent> {
+export function* l2Extents(table: L2Table, shape: L2Shape, from: number, to: number): Generator<OwnExtent> {
   const { clusterSize, entrySize } = shape;
   for (let guestOffset = from; guestOffset < to; guestOffset += clusterSize) {
     const at = ((guestOffset - table.guestOffset) / clusterSize) * entrySize;
@@ -48,15 +54,26 @@ interface Place {
   readonly guestOffset: number;
 }
 
-function standardExtent(high: number, low: number, shape: L2Shape, place: Place, length: number): Extent {
+function standardExtent(high: number, low: number, shape: L2Shape, place: Place, length: number): OwnExtent {
   const hasZeroFlag = (low & EntryLow.zero) !== 0;
   if (hasZeroFlag && shape.version < 3) throw reservedBits(place);
   const host = hostOffset(high, low, shape, place);
   const { guestOffset } = place;
-  if (hasZeroFlag || host === 0) return { kind: 'zero', guestOffset, length };
-  requireInFile(host, length, shape, place);
+  if (hasZeroFlag) return { kind: 'zero', guestOffset, length, explicit: true };
+  if (!isAllocated(high, host, shape)) return unallocated(shape, guestOffset, length);
+  requireDataInFile(host, length, shape, place);
   return { kind: 'data', guestOffset, length, fileOffset: host };
 }
+
+/** In another file, a cluster can stand at byte 0; then the flag tells it from none. */
+const isAllocated = (high: number, host: number, { hasDataFile }: L2Shape): boolean =>
+  host !== 0 || (hasDataFile && (high & EntryHigh.copied) !== 0);
+
+const unallocated = ({ hasBacking }: L2Shape, guestOffset: number, length: number): OwnExtent => ({
+  kind: hasBacking ? 'backing' : 'zero',
+  guestOffset,
+  length,
+});
 
 /** The cluster's place in the file, 0 for none. @throws CorruptImageError `bad-reference` */
 function hostOffset(high: number, low: number, shape: L2Shape, place: Place): number {
@@ -75,7 +92,15 @@ function hostOffset(high: number, low: number, shape: L2Shape, place: Place): nu
   return offset;
 }
 
-function requireInFile(start: number, length: number, { fileSize }: L2Shape, place: Place): void {
+const requireDataInFile = (start: number, length: number, shape: L2Shape, place: Place): void =>
+  requireInFile(start, length, { fileSize: shape.dataFileSize }, place);
+
+function requireInFile(
+  start: number,
+  length: number,
+  { fileSize }: Pick<L2Shape, 'fileSize'>,
+  place: Place,
+): void {
   if (start + length <= fileSize) return;
   const message = `A cluster should end at byte ${start + length}, but the file has only ${fileSize} bytes.`;
   throw corrupt('truncated', message, place.fileOffset, {
@@ -85,7 +110,11 @@ function requireInFile(start: number, length: number, { fileSize }: L2Shape, pla
 }
 
 /** Offset and length share 62 bits; where the border is depends on the cluster size. */
-function packedExtent(high: number, low: number, shape: L2Shape, place: Place, length: number): Extent {
+function packedExtent(high: number, low: number, shape: L2Shape, place: Place, length: number): OwnExtent {
+  if (shape.hasDataFile) {
+    const message = 'A cluster is compressed, which is not possible with an external data file.';
+    throw corrupt('bad-table', message, place.fileOffset, { guestOffset: place.guestOffset });
+  }
   const offsetBitsInHigh = 62 - (shape.clusterBits - 8) - 32;
   const descriptor = high & ~(EntryHigh.copied | EntryHigh.compressed);
   const fileOffset = (descriptor & (2 ** offsetBitsInHigh - 1)) * 2 ** 32 + low;
@@ -122,7 +151,7 @@ function* subclusterExtents(
   shape: L2Shape,
   place: Place,
   length: number,
-): Generator<Extent> {
+): Generator<OwnExtent> {
   const high = view.getUint32(at);
   const low = view.getUint32(at + 4);
   if ((low & EntryLow.zero) !== 0) throw reservedBits(place);
@@ -134,7 +163,7 @@ function* subclusterExtents(
       guestOffset: place.guestOffset,
     });
   }
-  if (allocated !== 0 && host === 0) {
+  if (allocated !== 0 && !isAllocated(high, host, shape)) {
     throw corrupt(
       'bad-reference',
       'Subclusters are allocated, but the cluster has no place.',
@@ -149,11 +178,14 @@ function* subclusterExtents(
     const guestOffset = place.guestOffset + index * size;
     const part = Math.min(size, length - index * size);
     if (((allocated >>> index) & 1) === 0) {
-      yield { kind: 'zero', guestOffset, length: part };
+      const isZero = ((zeros >>> index) & 1) === 1;
+      yield isZero
+        ? { kind: 'zero', guestOffset, length: part, explicit: true }
+        : unallocated(shape, guestOffset, part);
       continue;
     }
     const fileOffset = host + index * size;
-    requireInFile(fileOffset, part, shape, { fileOffset: place.fileOffset, guestOffset });
+    requireDataInFile(fileOffset, part, shape, { fileOffset: place.fileOffset, guestOffset });
     yield { kind: 'data', guestOffset, length: part, fileOffset };
   }
 }

@@ -3,13 +3,16 @@
  * small cache.
  */
 
-import { MiB } from '../../binary/align.ts';
-import { type Extent, mergeNeighbours } from '../../image/extent.ts';
-import type { ImageDetails, ImageReader, InternalSnapshot, Note } from '../../image/reader.ts';
+import { ceilDiv, MiB } from '../../binary/align.ts';
+import { type ImageError, OptionError, withDetails } from '../../errors.ts';
+import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
+import type { OpenDataFile } from '../../image/format.ts';
+import type { BackingReference, ImageDetails, ImageReader, JsonValue, Note } from '../../image/reader.ts';
 import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
+import { readBitmaps } from './bitmaps.ts';
 import { corrupt, hasFeature, type Qcow2Header, readHeader, unsupported } from './header.ts';
 import { type L2Shape, type L2Table, l2Extents } from './l2-table.ts';
-import { readSnapshots } from './snapshots.ts';
+import { readSnapshots, type SnapshotEntry } from './snapshots.ts';
 import {
   BITMAPS_VALID,
   cryptMethods,
@@ -23,12 +26,24 @@ import {
 /** Memory for L2 tables that have been read, in bytes. */
 const L2_CACHE_BYTES = 4 * MiB;
 
-export async function openQcow2(source: ByteSource): Promise<ImageReader> {
+export async function openQcow2(
+  source: ByteSource,
+  options: { readonly snapshot: string | undefined },
+  openDataFile?: OpenDataFile,
+): Promise<ImageReader> {
   const header = await readHeader(source);
-  requireReadable(header);
   const snapshots = await readSnapshots(source, header);
-  const tables = l2Tables(source, header, await readL1(source, header));
-  const { clusterSize, size: virtualSize, l2Entries } = header;
+  const state = stateToRead(header, snapshots, options.snapshot);
+  const bitmaps = await readBitmaps(source, header);
+  const dataFile = hasFeature(header, Incompatible.dataFile)
+    ? await openDataFile?.(header.extensions.dataFile ?? '').catch((error) => {
+        throw withDetails(error, { fileOffset: 72 });
+      })
+    : undefined;
+  const { clusterSize, l2Entries } = header;
+  const { virtualSize } = state;
+  const tables = l2Tables(source, header, await readL1(source, header, state));
+  const hasBacking = header.backingFile !== undefined;
   const shape: L2Shape = {
     clusterBits: header.clusterBits,
     clusterSize,
@@ -37,57 +52,99 @@ export async function openQcow2(source: ByteSource): Promise<ImageReader> {
     codec: header.compressionType === 'zstd' ? 'zstd' : 'deflate',
     virtualSize,
     fileSize: source.size,
+    dataFileSize: dataFile?.size ?? source.size,
+    hasDataFile: dataFile !== undefined,
+    hasBacking,
   };
   /** Guest bytes that one L2 table describes. */
   const reach = clusterSize * l2Entries;
 
-  async function* extents(from: number, to: number): AsyncGenerator<Extent> {
+  async function* extents(from: number, to: number): AsyncGenerator<OwnExtent> {
     for (let at = from; at < to; ) {
       const index = Math.floor(at / reach);
       const end = Math.min((index + 1) * reach, to);
       const table = await tables.read(index);
       if (table) yield* mergeNeighbours(l2Extents(table, shape, at, end));
-      else yield { kind: 'zero', guestOffset: at, length: end - at };
+      else yield { kind: hasBacking ? 'backing' : 'zero', guestOffset: at, length: end - at };
       at = end;
     }
   }
 
+  const obstacle = obstacleTo(header, dataFile);
   return {
     virtualSize,
     unit: clusterSize,
-    details: details(header, snapshots),
-    notes: notes(header, snapshots),
+    details: details(header, snapshots, bitmaps),
+    notes: notes(header, snapshots, options.snapshot),
     extents,
+    ...(header.backingFile !== undefined && { backing: backingReference(header, header.backingFile) }),
+    ...(obstacle && { obstacle }),
+    ...(dataFile && { dataFile }),
   };
 }
 
-/** @throws UnsupportedFeatureError, CorruptImageError `marked-corrupt` */
-function requireReadable(header: Qcow2Header): void {
+/** A state of the disk: the active one, or that of a snapshot. */
+interface DiskState {
+  readonly virtualSize: number;
+  readonly l1TableOffset: number;
+  readonly l1Size: number;
+}
+
+/** @param wanted a snapshot's ID, or its name where no ID is so. @throws OptionError `bad-option` */
+function stateToRead(
+  header: Qcow2Header,
+  snapshots: readonly SnapshotEntry[],
+  wanted: string | undefined,
+): DiskState {
+  if (wanted === undefined) return { ...header, virtualSize: header.size };
+  const found =
+    snapshots.find(({ snapshot }) => snapshot.id === wanted) ??
+    snapshots.find(({ snapshot }) => snapshot.name === wanted);
+  if (found) return { ...found, virtualSize: found.diskSize ?? header.size };
+  const names = snapshots.map(({ snapshot: { id, name } }) => `${id} (${name})`);
+  const hint = names.length > 0 ? `It has ${names.join(', ')}.` : 'It has none.';
+  throw new OptionError('bad-option', `The image has no snapshot '${wanted}'.`, { format: 'qcow2', hint });
+}
+
+/** Why the guest data cannot be read. */
+function obstacleTo(header: Qcow2Header, dataFile: ByteSource | undefined): ImageError | undefined {
   if (header.cryptMethod !== 0) {
     const method = cryptMethods[header.cryptMethod] ?? `method ${header.cryptMethod}`;
     const hint = 'Decrypt it first: encrypted images are not supported yet.';
-    throw unsupported('encrypted', `The image is encrypted with ${method}.`, 32, hint);
+    return unsupported('encrypted', `The image is encrypted with ${method}.`, 32, hint);
   }
   if (hasFeature(header, Incompatible.corrupt)) {
-    throw corrupt('marked-corrupt', 'The image is marked as corrupt by the software that used it.', 72, {
+    return corrupt('marked-corrupt', 'The image is marked as corrupt by the software that used it.', 72, {
       hint: "Repair a copy with 'qemu-img check -r all'.",
     });
   }
-  if (hasFeature(header, Incompatible.dataFile)) {
+  if (hasFeature(header, Incompatible.dataFile) && dataFile === undefined) {
     const name = JSON.stringify(header.extensions.dataFile ?? '');
-    const hint = 'Nothing that an image names is opened; external data files are not supported yet.';
-    throw unsupported('needs-data-file', `The guest data is in another file, ${name}.`, 72, hint);
+    const hint = 'It was not opened.';
+    return unsupported('needs-data-file', `The guest data is in another file, ${name}.`, 72, hint);
   }
-  if (header.backingFile !== undefined) {
-    const name = JSON.stringify(header.backingFile);
-    const hint = 'Nothing that an image names is opened; flatten it first, with its backing file at hand.';
-    throw unsupported('needs-backing', `The image builds on a backing file, ${name}.`, 8, hint);
-  }
+  return undefined;
+}
+
+function backingReference({ extensions }: Qcow2Header, name: string): BackingReference {
+  const message = `The image builds on a backing file, ${JSON.stringify(name)}.`;
+  return {
+    kind: 'backing',
+    names: [name],
+    ...(extensions.backingFormat !== undefined && { format: extensions.backingFormat }),
+    missing: (why) => unsupported('needs-backing', message, 8, why),
+  };
 }
 
 /** The L1 entries that the disk needs, as they stand in the file. */
-async function readL1(source: ByteSource, header: Qcow2Header): Promise<DataView> {
-  const bytes = await readBytes(source, header.l1TableOffset, header.l1Needed * 8, 'The L1 table');
+async function readL1(source: ByteSource, header: Qcow2Header, state: DiskState): Promise<DataView> {
+  const { virtualSize, l1Size, l1TableOffset } = state;
+  const needed = ceilDiv(virtualSize, header.clusterSize * header.l2Entries);
+  if (l1Size < needed) {
+    const message = `The L1 table of the snapshot has ${l1Size} entries; its disk size needs ${needed}.`;
+    throw corrupt('bad-table', message, l1TableOffset);
+  }
+  const bytes = await readBytes(source, l1TableOffset, needed * 8, 'The L1 table');
   return new DataView(bytes.buffer);
 }
 
@@ -134,7 +191,7 @@ function l2Tables(source: ByteSource, header: Qcow2Header, l1: DataView) {
   };
 }
 
-function notes(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): Note[] {
+function notes(header: Qcow2Header, snapshots: readonly SnapshotEntry[], wanted: string | undefined): Note[] {
   const found: Note[] = [];
   if (hasFeature(header, Incompatible.dirty)) {
     const message =
@@ -143,12 +200,17 @@ function notes(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): Not
   }
   if (snapshots.length > 0) {
     const count = snapshots.length === 1 ? '1 internal snapshot' : `${snapshots.length} internal snapshots`;
-    found.push({ code: 'snapshots', message: `${count} in the image; only the active state is read.` });
+    const read = wanted === undefined ? 'only the active state' : `only snapshot '${wanted}'`;
+    found.push({ code: 'snapshots', message: `${count} in the image; ${read} is read.` });
   }
   return found;
 }
 
-function details(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): ImageDetails {
+function details(
+  header: Qcow2Header,
+  snapshots: readonly SnapshotEntry[],
+  bitmaps: readonly JsonValue[] | undefined,
+): ImageDetails {
   const { version, clusterSize, extensions } = header;
   const data = {
     compat: version === 2 ? '0.10' : '1.1',
@@ -157,9 +219,10 @@ function details(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): I
     'refcount-bits': 2 ** header.refcountOrder,
     corrupt: version === 2 ? undefined : hasFeature(header, Incompatible.corrupt),
     'extended-l2': version === 2 ? undefined : hasFeature(header, Incompatible.extendedL2),
-    'bitmap-count': extensions.bitmapCount,
+    bitmaps,
+    'bitmap-count': extensions.bitmaps?.count,
     'bitmaps-valid':
-      extensions.bitmapCount === undefined ? undefined : (header.autoclearFeatures & BITMAPS_VALID) !== 0n,
+      extensions.bitmaps === undefined ? undefined : (header.autoclearFeatures & BITMAPS_VALID) !== 0n,
     'data-file': extensions.dataFile,
     'data-file-raw':
       extensions.dataFile === undefined ? undefined : (header.autoclearFeatures & DATA_FILE_RAW) !== 0n,
@@ -169,7 +232,7 @@ function details(header: Qcow2Header, snapshots: readonly InternalSnapshot[]): I
     dirty: hasFeature(header, Incompatible.dirty),
     ...(header.backingFile !== undefined && { backingFile: header.backingFile }),
     ...(extensions.backingFormat !== undefined && { backingFormat: extensions.backingFormat }),
-    ...(snapshots.length > 0 && { snapshots }),
+    ...(snapshots.length > 0 && { snapshots: snapshots.map(({ snapshot }) => snapshot) }),
     specific: data,
   };
 }

@@ -9,13 +9,23 @@ import { MAX_L1_BYTES, snapshotHeader } from './structs.ts';
 /** qemu writes 16 or 24 bytes of extra data, and takes up to this many. */
 const MAX_EXTRA = 1024;
 
+/** A snapshot, and where its L1 table stands. */
+export interface SnapshotEntry {
+  readonly snapshot: InternalSnapshot;
+  readonly l1TableOffset: number;
+  /** Entries. */
+  readonly l1Size: number;
+  /** Bytes of the disk at that time, where the entry tells it. */
+  readonly diskSize: number | undefined;
+}
+
 /** @throws CorruptImageError for a table, or a snapshot's L1 table, that is not inside the file */
-export async function readSnapshots(source: ByteSource, header: Qcow2Header): Promise<InternalSnapshot[]> {
-  const snapshots: InternalSnapshot[] = [];
+export async function readSnapshots(source: ByteSource, header: Qcow2Header): Promise<SnapshotEntry[]> {
+  const snapshots: SnapshotEntry[] = [];
   let at = header.snapshotsOffset;
   for (let index = 0; index < header.nbSnapshots; index++) {
     const entry = await readSnapshot(source, header, at, index);
-    snapshots.push(entry.snapshot);
+    snapshots.push(entry.entry);
     at = entry.end;
   }
   return snapshots;
@@ -53,5 +63,16 @@ async function readSnapshot(source: ByteSource, header: Qcow2Header, at: number,
     nanoseconds: fixed.nanoseconds,
     clock: Number(fixed.clock),
   };
-  return { snapshot, end: at + alignUp(snapshotHeader.size + names.length, 8) };
+  const entry: SnapshotEntry = {
+    snapshot,
+    l1TableOffset,
+    l1Size,
+    diskSize: extraLength >= 16 ? requireSafe(extra.getBigUint64(8), at) : undefined,
+  };
+  return { entry, end: at + alignUp(snapshotHeader.size + names.length, 8) };
+}
+
+function requireSafe(value: bigint, at: number): number {
+  if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+  throw corrupt('bad-table', `A snapshot of a disk of ${value} bytes is not possible.`, at);
 }

@@ -44,6 +44,25 @@ export const extensionHeader = struct('qcow2 header extension', 8, 'big', {
   length: u32(4), // bytes of its data, which is padded to a multiple of 8
 });
 
+/** The data of the bitmaps extension. */
+export const bitmapsExtension = struct('qcow2 bitmaps extension', 24, 'big', {
+  count: u32(0),
+  reserved: u32(4),
+  directorySize: u64(8), // bytes
+  directoryOffset: u64(16),
+});
+
+/** An entry of the bitmap directory; extra data and the name follow, padded to a multiple of 8. */
+export const bitmapEntry = struct('qcow2 bitmap directory entry', 24, 'big', {
+  tableOffset: u64(0),
+  tableSize: u32(8), // entries
+  flags: u32(12), // bit 0 in use, 1 auto, 2 extra data compatible
+  type: u8(16), // 1: dirty tracking
+  granularityBits: u8(17), // a bit stands for 2^n guest bytes
+  nameLength: u16(18),
+  extraLength: u32(20),
+});
+
 export const snapshotHeader = struct('qcow2 snapshot', 40, 'big', {
   l1TableOffset: u64(0),
   l1Size: u32(8),

@@ -7,11 +7,12 @@
 import { alignUp, ceilDiv, GiB, isPowerOfTwo, MiB, SECTOR } from '../../binary/align.ts';
 import { fromSeconds2000 } from '../../binary/time.ts';
 import { BudgetError, CorruptImageError, UnsupportedFeatureError } from '../../errors.ts';
-import { type Extent, flatExtents } from '../../image/extent.ts';
+import { type Extent, flatExtents, type OwnExtent } from '../../image/extent.ts';
 import type { ImageDetails, ImageReader } from '../../image/reader.ts';
 import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
 import { readBlockTable } from './block-table.ts';
 import { type FoundFooter, findFooter } from './footer.ts';
+import { readParentNames } from './parent.ts';
 import { type SizeRule, sizeRuleOf, virtualSizeBy } from './size.ts';
 import {
   DiskType,
@@ -49,11 +50,7 @@ export async function openVhd(
     case DiskType.dynamic:
       return openDynamic(source, found, rule, virtualSize);
     case DiskType.differencing:
-      throw new UnsupportedFeatureError('needs-parent', 'This is a differencing disk: it needs its parent.', {
-        format: 'vhd',
-        fileOffset: found.fileOffset + 60,
-        hint: 'Merge it into its parent first; parents are not supported yet.',
-      });
+      return openDifferencing(source, found, rule, virtualSize);
     default:
       throw corrupt(
         'bad-header',
@@ -88,25 +85,7 @@ async function openDynamic(
   rule: SizeRule,
   virtualSize: number,
 ): Promise<ImageReader> {
-  const { header, headerOffset } = await readHeader(source, found.footer);
-  const { blockSize, tableOffset } = header;
-  const entryCount = requireTableSize(header, headerOffset, virtualSize);
-  requireInside(source, tableOffset, header.maxTableEntries * 4, 'The block allocation table');
-  const bitmapSize = alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR);
-  const table = await readBlockTable(source, {
-    tableOffset,
-    entryCount,
-    blockSize,
-    bitmapSize,
-    virtualSize,
-    fileSize: source.size,
-    reserved: [
-      { what: 'the footer', start: found.dataEnd, end: source.size },
-      { what: 'the footer copy', start: 0, end: SECTOR },
-      { what: 'the dynamic header', start: headerOffset, end: headerOffset + dynamicHeader.size },
-      { what: 'the table', start: tableOffset, end: tableOffset + header.maxTableEntries * 4 },
-    ],
-  });
+  const { blockSize, bitmapSize, table } = await openBlocks(source, found, virtualSize);
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
     for (let guestOffset = from; guestOffset < to; guestOffset += blockSize) {
@@ -127,6 +106,104 @@ async function openDynamic(
     notes: found.notes,
     extents,
   };
+}
+
+/** A differencing disk holds sectors, as the bitmaps of its blocks tell; all others are its parent's. */
+async function openDifferencing(
+  source: ByteSource,
+  found: FoundFooter,
+  rule: SizeRule,
+  virtualSize: number,
+): Promise<ImageReader> {
+  const { header, headerOffset, blockSize, bitmapSize, table } = await openBlocks(source, found, virtualSize);
+
+  async function* extents(from: number, to: number): AsyncGenerator<OwnExtent> {
+    for (let guestOffset = from; guestOffset < to; guestOffset += blockSize) {
+      const length = Math.min(blockSize, to - guestOffset);
+      const entry = table[guestOffset / blockSize] as number;
+      if (entry === UNUSED_ENTRY) {
+        yield { kind: 'backing', guestOffset, length };
+        continue;
+      }
+      const bitmap = await readBytes(source, entry * SECTOR, bitmapSize, 'A sector bitmap');
+      yield* sectorRuns(bitmap, guestOffset, length, entry * SECTOR + bitmapSize);
+    }
+  }
+
+  const uuid = uuidText(header.parentUniqueId);
+  const names = await readParentNames(source, header, headerOffset);
+  const message = `This is a differencing disk: it needs its parent, ${JSON.stringify(names[0] ?? '')}.`;
+  return {
+    virtualSize,
+    unit: blockSize,
+    details: {
+      clusterSize: blockSize,
+      ...(names[0] !== undefined && { backingFile: names[0] }),
+      backingFormat: 'vhd',
+      ...details(found.footer, rule, { type: 'differencing', 'block-size': blockSize, 'parent-uuid': uuid }),
+    },
+    notes: found.notes,
+    extents,
+    backing: {
+      kind: 'parent',
+      names,
+      format: 'vhd',
+      uuid,
+      missing: (hint) =>
+        new UnsupportedFeatureError('needs-parent', message, {
+          format: 'vhd',
+          fileOffset: found.fileOffset + 60,
+          hint,
+        }),
+    },
+  };
+}
+
+/** The sectors of a block in runs: set bits stand in this file. The first sector is the highest bit of the first byte. */
+function* sectorRuns(
+  bitmap: Uint8Array,
+  blockStart: number,
+  length: number,
+  dataStart: number,
+): Generator<OwnExtent> {
+  const sectors = ceilDiv(length, SECTOR);
+  const isHere = (sector: number): boolean =>
+    (((bitmap[Math.floor(sector / 8)] as number) >>> (7 - (sector % 8))) & 1) === 1;
+  for (let first = 0; first < sectors; ) {
+    const here = isHere(first);
+    let end = first + 1;
+    while (end < sectors && isHere(end) === here) end++;
+    const guestOffset = blockStart + first * SECTOR;
+    const run = Math.min(end * SECTOR, length) - first * SECTOR;
+    yield here
+      ? { kind: 'data', guestOffset, length: run, fileOffset: dataStart + first * SECTOR }
+      : { kind: 'backing', guestOffset, length: run };
+    first = end;
+  }
+}
+
+/** The dynamic header and the block allocation table, checked. */
+async function openBlocks(source: ByteSource, found: FoundFooter, virtualSize: number) {
+  const { header, headerOffset } = await readHeader(source, found.footer);
+  const { blockSize, tableOffset } = header;
+  const entryCount = requireTableSize(header, headerOffset, virtualSize);
+  requireInside(source, tableOffset, header.maxTableEntries * 4, 'The block allocation table');
+  const bitmapSize = alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR);
+  const table = await readBlockTable(source, {
+    tableOffset,
+    entryCount,
+    blockSize,
+    bitmapSize,
+    virtualSize,
+    fileSize: source.size,
+    reserved: [
+      { what: 'the footer', start: found.dataEnd, end: source.size },
+      { what: 'the footer copy', start: 0, end: SECTOR },
+      { what: 'the dynamic header', start: headerOffset, end: headerOffset + dynamicHeader.size },
+      { what: 'the table', start: tableOffset, end: tableOffset + header.maxTableEntries * 4 },
+    ],
+  });
+  return { header, headerOffset, blockSize, bitmapSize, table };
 }
 
 async function readHeader(
@@ -190,7 +267,7 @@ function requireTableSize(header: DynamicHeader, headerOffset: number, virtualSi
 function details(
   footer: VhdFooter,
   rule: SizeRule,
-  own: { type: string; 'block-size'?: number },
+  own: { type: string; 'block-size'?: number; 'parent-uuid'?: string },
 ): ImageDetails {
   const { cylinders, heads, sectorsPerTrack, currentSize, originalSize, uniqueId } = footer;
   return {
@@ -206,6 +283,7 @@ function details(
       'size-rule': rule,
       geometry: { cylinders, heads, 'sectors-per-track': sectorsPerTrack },
       'block-size': own['block-size'],
+      'parent-uuid': own['parent-uuid'],
       uuid: uuidText(uniqueId),
       'time-stamp': fromSeconds2000(footer.timeStamp),
     },
