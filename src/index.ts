@@ -8,6 +8,7 @@
  *     console.log(image.virtualSize);
  */
 
+export { type CheckOptions, checkImage, type ImageCheck } from './check.ts';
 export type { Progress } from './conversion/run.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
 export {
@@ -30,6 +31,7 @@ export {
   formats,
   type OpenOptions,
 } from './formats/index.ts';
+export type { Finding, FindingCode, Severity } from './image/check.ts';
 export type { DataExtent, Extent, PackedExtent, ZeroExtent } from './image/extent.ts';
 export type { Format } from './image/format.ts';
 export type { DiskImage } from './image/image.ts';

@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and what they take. */
 
 import { Command, Option } from 'commander';
+import { addCheck } from './commands/check.ts';
 import { addConvert } from './commands/convert.ts';
 import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
@@ -16,7 +17,7 @@ export function createProgram(io: CliIo): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('Try diskimg help.');
-  for (const add of [addConvert, addInfo, addFormats]) {
+  for (const add of [addConvert, addInfo, addCheck, addFormats]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
   }

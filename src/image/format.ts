@@ -1,6 +1,7 @@
 /** What a format is: how to recognise it, read it and write it. One folder each under `formats/`. */
 
 import type { ByteSource } from '../io/source.ts';
+import type { CheckFigures, CheckRequest } from './check.ts';
 import type { OptionSpecs, OptionValues } from './options.ts';
 import type { ImageReader } from './reader.ts';
 import type { Writer } from './writer.ts';
@@ -48,6 +49,13 @@ export interface Format<
    * @throws OptionError when the format cannot hold the size, or options contradict each other
    */
   writer(virtualSize: number, options: OptionValues<CreateSpecs>): Writer;
+  /**
+   * Walks all metadata and reports what contradicts it; opens nothing that the image names. Left out by a format that
+   * has nothing to check.
+   * @throws UnknownFormatError, CorruptImageError, UnsupportedFeatureError when not even a walk is possible
+   * @throws BudgetError, CancelledError, ImageIoError
+   */
+  check?(source: ByteSource, request: CheckRequest<OptionValues<OpenSpecs>>): Promise<CheckFigures>;
 }
 
 /** Declares a format; infers the types of its options. */

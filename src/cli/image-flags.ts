@@ -1,0 +1,47 @@
+/** The flags by which commands are told how to open an image, and how to print what they found. */
+
+import { Option } from 'commander';
+import type { FormatName, OpenImageOptions } from '../index.ts';
+import { formatArgument, openOptions, type Pair, pairsArgument } from './options.ts';
+
+/** The flags as commander gives them. */
+export interface ImageFlags {
+  readonly inputFormat?: FormatName;
+  readonly options: readonly Pair[];
+  readonly allowPath: readonly string[];
+}
+
+export interface OutputFlags {
+  readonly output: 'human' | 'json';
+}
+
+export const inputFormatFlag = (): Option =>
+  new Option('-f, --input-format <format>', 'format of the image; by default its bytes tell').argParser(
+    formatArgument,
+  );
+
+export const optionsFlag = (about: string): Option =>
+  new Option('-o, --options <key=value,...>', `${about}, see diskimg formats`)
+    .argParser(pairsArgument)
+    .default([], 'none');
+
+export const allowPathFlag = (): Option =>
+  new Option(
+    '--allow-path <folder>',
+    'open what the image names (a backing file, a parent) if it is in this folder; may be given several times',
+  )
+    .argParser((folder: string, before: readonly string[]) => [...before, folder])
+    .default([], 'nothing');
+
+export const outputFlag = (): Option =>
+  new Option('--output <kind>', 'for people, or as JSON').choices(['human', 'json']).default('human');
+
+/** How to open the image. @throws OptionError `bad-option` */
+export function openingOf({ inputFormat, options, allowPath }: ImageFlags): OpenImageOptions {
+  const open = openOptions(options, inputFormat);
+  return {
+    ...(inputFormat && { format: inputFormat }),
+    options: open,
+    ...(allowPath.length > 0 && { allowPaths: allowPath }),
+  } as OpenImageOptions; // the options are those of the format
+}

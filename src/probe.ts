@@ -1,0 +1,53 @@
+/** What an input is: the bytes behind it, and the format that answers for them. */
+
+import { fileURLToPath } from 'node:url';
+import { OptionError, UnknownFormatError } from './errors.ts';
+import { type FormatName, formatBySuffix, formatNamed, formats } from './formats/index.ts';
+import { type Format, PROBE_LENGTH, type ProbeSample } from './image/format.ts';
+import { openFileSource } from './io/file-source.ts';
+import { memorySource } from './io/memory.ts';
+import type { ByteSource } from './io/source.ts';
+
+/** @throws ImageIoError, OptionError for a URL of another kind than `file:` */
+export async function openSource(input: string | URL | Uint8Array | ByteSource): Promise<ByteSource> {
+  if (typeof input === 'string') return openFileSource(input);
+  if (input instanceof Uint8Array) return memorySource(input);
+  if (!(input instanceof URL)) return input;
+  if (input.protocol === 'file:') return openFileSource(fileURLToPath(input));
+  throw new OptionError('bad-option', `${input.protocol} URLs cannot be opened.`, {
+    hint: 'Download the image first.',
+  });
+}
+
+/** @throws UnknownFormatError `ambiguous-format`, or `unknown-format` for what only its name says to be an image */
+export async function probe(source: ByteSource): Promise<Format<FormatName>> {
+  const sample = await probeSample(source);
+  const answers = formats.filter((format) => format.probe(sample));
+  if (answers.length > 1) {
+    const names = answers.map(({ name }) => name).join(' and ');
+    throw new UnknownFormatError('ambiguous-format', `${source.name} can be read as ${names}.`, {
+      hint: 'Say which with -f, if you trust where it comes from.',
+    });
+  }
+  return answers[0] ?? rawUnlessNamedOtherwise(source.name);
+}
+
+async function probeSample(source: ByteSource): Promise<ProbeSample> {
+  const length = Math.min(PROBE_LENGTH, source.size);
+  const head = new Uint8Array(length);
+  const tail = new Uint8Array(length);
+  await source.read(head, 0);
+  await source.read(tail, source.size - length);
+  return { head, tail, size: source.size };
+}
+
+/** Half a download of a fixed VHD looks like raw: what its name says is believed enough to ask. */
+function rawUnlessNamedOtherwise(name: string): Format<FormatName> {
+  const raw = formatNamed('raw');
+  const named = formatBySuffix(name);
+  if (named === undefined || named === raw) return raw;
+  throw new UnknownFormatError('unknown-format', `${name} is named like ${named.name}, but holds none.`, {
+    fileOffset: 0,
+    hint: 'It is damaged or incomplete; or, if these are the bytes of a disk, say -f raw.',
+  });
+}
