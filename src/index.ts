@@ -39,4 +39,5 @@ export { formatSize, type Option, type OptionSpecs, parseOption, parseSize } fro
 export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/reader.ts';
 export { type ImageInfo, imageInfo } from './info.ts';
 export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
+export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';

@@ -5,6 +5,7 @@ import { addCheck } from './commands/check.ts';
 import { addConvert } from './commands/convert.ts';
 import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
+import { addMap } from './commands/map.ts';
 import type { CliIo } from './io.ts';
 import { version } from './version.ts';
 
@@ -17,7 +18,7 @@ export function createProgram(io: CliIo): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('Try diskimg help.');
-  for (const add of [addConvert, addInfo, addCheck, addFormats]) {
+  for (const add of [addConvert, addInfo, addCheck, addFormats, addMap]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
   }

@@ -18,6 +18,9 @@ export interface ProbeSample {
 /** Bytes at each end that {@link Format.probe} sees. */
 export const PROBE_LENGTH = 512;
 
+/** Opens the file that holds an image's data, as the image names it. */
+export type OpenDataFile = (name: string) => Promise<ByteSource>;
+
 export interface Format<
   Name extends string = string,
   OpenSpecs extends OptionSpecs = OptionSpecs,
@@ -32,6 +35,11 @@ export interface Format<
   readonly suffixes: readonly string[];
   /** `optional`: there is a create option `compress`. */
   readonly compression: 'never' | 'optional' | 'always';
+  /**
+   * Does it tell zeros that were written from what was never written? Where it does not, a hole counts as present, as
+   * qemu-img has it.
+   */
+  readonly tellsHoles?: boolean;
   /** Virtual sizes that it writes are multiples of this, in bytes. */
   readonly sizeUnit: number;
   readonly openOptions: OpenSpecs;
@@ -40,9 +48,14 @@ export interface Format<
   probe(sample: ProbeSample): boolean;
   /**
    * Reads and checks the metadata that every read needs.
+   * @param openDataFile without it, an image whose data is in another file can be described only
    * @throws CorruptImageError, UnsupportedFeatureError, ImageIoError
    */
-  open(source: ByteSource, options: OptionValues<OpenSpecs>): Promise<ImageReader>;
+  open(
+    source: ByteSource,
+    options: OptionValues<OpenSpecs>,
+    openDataFile?: OpenDataFile,
+  ): Promise<ImageReader>;
   /**
    * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
    * give the same writer on every thread.
