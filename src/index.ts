@@ -40,4 +40,5 @@ export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/re
 export { type ImageInfo, imageInfo } from './info.ts';
 export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
+export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';

@@ -6,6 +6,7 @@ import { addConvert } from './commands/convert.ts';
 import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
 import { addMap } from './commands/map.ts';
+import { addMeasure } from './commands/measure.ts';
 import type { CliIo } from './io.ts';
 import { version } from './version.ts';
 
@@ -18,7 +19,7 @@ export function createProgram(io: CliIo): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('Try diskimg help.');
-  for (const add of [addConvert, addInfo, addCheck, addFormats, addMap]) {
+  for (const add of [addConvert, addInfo, addCheck, addFormats, addMap, addMeasure]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
   }

@@ -37,11 +37,17 @@ export type ConversionOutput = LayoutOutput | AppenderOutput;
 /** A bit for each block, 1 GiB of them: more than any disk that exists. */
 const MAX_LAYOUT_BLOCKS = 2 ** 33;
 
-export function createOutput(writer: Writer): ConversionOutput {
+/** Blocks of the writer's disk. @throws OptionError `bad-size` for more than can be written */
+export function requireBlockCount(writer: Writer): number {
   const blockCount = ceilDiv(writer.virtualSize, writer.unit);
   if (blockCount > MAX_LAYOUT_BLOCKS) {
     throw new OptionError('bad-size', `A disk of ${writer.virtualSize} bytes cannot be written.`, {});
   }
+  return blockCount;
+}
+
+export function createOutput(writer: Writer): ConversionOutput {
+  const blockCount = requireBlockCount(writer);
   return writer.kind === 'layout'
     ? { kind: 'layout', writer, stored: createAllocationBits(blockCount) }
     : { kind: 'appender', writer, stored: createPayloadLengths(blockCount) };

@@ -15,8 +15,12 @@ export interface OutputSize {
 }
 
 /** @param sizeUnit sizes that the output can have are multiples of this. @throws OptionError `bad-size` */
-export function outputSize(image: DiskImage, wanted: WantedSize, sizeUnit: number): OutputSize {
-  const asked = askedSize(image, wanted);
+export const outputSize = (image: DiskImage, wanted: WantedSize, sizeUnit: number): OutputSize =>
+  roundedSize(askedSize(image, wanted), sizeUnit);
+
+/** A size that was asked for, as a disk can have it. @throws OptionError `bad-size` */
+export function roundedSize(wanted: number, sizeUnit: number): OutputSize {
+  const asked = requireSize(wanted);
   const bytes = alignUp(asked, sizeUnit);
   const message = `The virtual size ${asked} was rounded up to ${bytes} bytes, a multiple of ${sizeUnit}.`;
   return { bytes, notes: bytes === asked ? [] : [{ code: 'rounded-size', message }] };
@@ -30,6 +34,10 @@ function askedSize(image: DiskImage, wanted: WantedSize): number {
       hint: 'Give the size as a number.',
     });
   }
+  return requireSize(wanted);
+}
+
+function requireSize(wanted: number): number {
   if (Number.isSafeInteger(wanted) && wanted >= 0) return wanted;
   throw new OptionError('bad-size', `A virtual size of ${wanted} bytes is not possible.`);
 }

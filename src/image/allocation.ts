@@ -98,6 +98,16 @@ export function freezeAllocation({
   return { blockCount, storedCount: count, has, rank, select, hasAny: (from, to) => rank(from) < rank(to) };
 }
 
+/** All blocks stored, or none. */
+export const uniformAllocation = (blockCount: number, isStored: boolean): Allocation => ({
+  blockCount,
+  storedCount: isStored ? blockCount : 0,
+  has: () => isStored,
+  rank: (block) => (isStored ? block : 0),
+  select: (rank) => rank,
+  hasAny: (from, to) => isStored && from < to,
+});
+
 /** {@link Allocation.rank} for blocks that are mostly asked for one after the other: then it costs nothing. */
 export function rankInOrder(allocation: Allocation): (block: number) => number {
   let last = 0;

@@ -10,6 +10,7 @@
 
 import { type CodecName, codecOf } from '../codecs/index.ts';
 import { OptionError } from '../errors.ts';
+import type { Allocation } from './allocation.ts';
 import { type Frontier, frontierAt } from './frontier.ts';
 import type { Identity } from './identity.ts';
 
@@ -42,6 +43,8 @@ export interface Appender {
   head(stored: StoredBlocks, identity: Identity): Uint8Array;
   /** What follows the last record, in order. */
   tail(stored: StoredBlocks, identity: Identity): Iterable<Uint8Array>;
+  /** Bytes of the file with these blocks, if none of them compresses at all: it never has more. */
+  maxFileSize(stored: Allocation): number;
 }
 
 /** The level to compress at: the one that is wanted, if the codec has it. @throws OptionError `bad-option` */

@@ -6,10 +6,11 @@
 
 import { ceilDiv } from '../../binary/align.ts';
 import { CHAIN_HEADER } from '../../codecs/chained-deflate.ts';
+import { codecOf } from '../../codecs/index.ts';
 import { type Appender, levelFor } from '../../image/appender.ts';
 import type { Identity } from '../../image/identity.ts';
 import { footerPage, newFooter, PAGE, sealed } from '../zvhd-stream/footer.ts';
-import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
+import { frameRecord, placeRecord, recordLength } from '../zvhd-stream/record.ts';
 import { requireBlockNumbers } from '../zvhd-stream/size.ts';
 import { ZVHD_BLOCK, ZVHD_COOKIE } from './structs.ts';
 
@@ -33,5 +34,7 @@ export function zvhdAppender(virtualSize: number, level: number | undefined): Ap
     frame: (block, payload, { fileOffset }) => frameRecord(block, [streamHeader(fileOffset), payload]),
     head: (_, identity) => footer(identity),
     tail: (_, identity) => [footer(identity)],
+    maxFileSize: ({ storedCount }) =>
+      PAGE + storedCount * recordLength(CHAIN_HEADER.length + codecOf(codec).bound(ZVHD_BLOCK)) + PAGE,
   };
 }

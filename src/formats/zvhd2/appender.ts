@@ -10,10 +10,11 @@
  */
 
 import { ceilDiv } from '../../binary/align.ts';
+import { codecOf } from '../../codecs/index.ts';
 import { type Appender, levelFor, type StoredBlocks } from '../../image/appender.ts';
 import type { Identity } from '../../image/identity.ts';
 import { footerPage, newFooter, PAGE, type StreamFooter, sealed } from '../zvhd-stream/footer.ts';
-import { frameRecord, placeRecord } from '../zvhd-stream/record.ts';
+import { frameRecord, placeRecord, recordLength } from '../zvhd-stream/record.ts';
 import { requireBlockNumbers } from '../zvhd-stream/size.ts';
 import {
   BITMAP_SEGMENT,
@@ -62,16 +63,28 @@ export function zvhd2Appender(
       yield* bitmapSegments(stored);
       yield footerPage(finalFooter(initial, stored));
     },
+    maxFileSize({ storedCount }) {
+      const dataEnd = PAGE + storedCount * recordLength(codecOf(codec).bound(ZVHD2_BLOCK));
+      const { bitmapOffset, bitmapSize } = indexPlace({ blockCount, storedCount, dataEnd });
+      return bitmapOffset + bitmapSize + PAGE;
+    },
   };
 }
 
-function finalFooter(initial: StreamFooter, stored: StoredBlocks): StreamFooter {
-  const indexSegmentCount = ceilDiv(stored.storedCount, SEGMENT_BLOCKS);
-  const bitmapSegmentCount = Math.max(1, ceilDiv(stored.blockCount, SEGMENT_BLOCKS));
-  const indexOffset = stored.dataEnd + PAGE;
+const finalFooter = (initial: StreamFooter, stored: StoredBlocks): StreamFooter =>
+  sealed({ ...initial, ...indexPlace(stored), nonZeroBlockCount: stored.storedCount });
+
+/** Where index and bitmap stand, behind the middle footer. */
+function indexPlace({
+  blockCount,
+  storedCount,
+  dataEnd,
+}: Pick<StoredBlocks, 'blockCount' | 'storedCount' | 'dataEnd'>) {
+  const indexSegmentCount = ceilDiv(storedCount, SEGMENT_BLOCKS);
+  const bitmapSegmentCount = Math.max(1, ceilDiv(blockCount, SEGMENT_BLOCKS));
+  const indexOffset = dataEnd + PAGE;
   const indexSize = indexSegmentCount * INDEX_SEGMENT;
-  return sealed({
-    ...initial,
+  return {
     indexOffset,
     indexSize,
     indexSegmentSize: INDEX_SEGMENT,
@@ -80,8 +93,7 @@ function finalFooter(initial: StreamFooter, stored: StoredBlocks): StreamFooter 
     bitmapSize: bitmapSegmentCount * BITMAP_SEGMENT,
     bitmapSegmentSize: BITMAP_SEGMENT,
     bitmapSegmentCount,
-    nonZeroBlockCount: stored.storedCount,
-  });
+  };
 }
 
 function* indexSegments(stored: StoredBlocks): Generator<Uint8Array> {

@@ -1,0 +1,91 @@
+/** `diskimg measure`. */
+
+import { type Command, Option } from 'commander';
+import { type FormatName, type Measurement, type MeasureOptions, measure, OptionError } from '../../index.ts';
+import {
+  allowPathFlag,
+  type ImageFlags,
+  inputFormatFlag,
+  type OutputFlags,
+  optionsFlag,
+  outputFlag,
+} from '../image-flags.ts';
+import type { CliIo } from '../io.ts';
+import { formatArgument, sortOptions, virtualSizeArgument } from '../options.ts';
+import { humanSize } from '../render.ts';
+
+interface MeasureFlags extends ImageFlags, OutputFlags {
+  readonly outputFormat: FormatName;
+  readonly size?: number | 'original';
+  readonly scan?: true;
+}
+
+const EXPLANATION = `
+The size is exact for raw and fixed VHD. For uncompressed formats it is exact with --scan, which reads all data; without,
+it is what the file has at most: a conversion also leaves out zeros that the source stores. For compressed formats
+(zvhd, zvhd2, qcow2 with -o compress) it is what data that does not compress would take.
+
+Examples:
+  diskimg measure -O qcow2 disk.raw
+  diskimg measure -O vhd --scan disk.qcow2
+  diskimg measure -O qcow2 -o cluster_size=2M --size 1T --output json
+`;
+
+export function addMeasure(program: Command, io: CliIo): Command {
+  return program
+    .command('measure')
+    .description('tell how large the file of a conversion will be')
+    .argument('[image]', 'image to be converted; without one, an empty disk of --size')
+    .addOption(inputFormatFlag())
+    .addOption(
+      new Option('-O, --output-format <format>', 'format to be written')
+        .argParser(formatArgument)
+        .makeOptionMandatory(),
+    )
+    .addOption(optionsFlag('options of the format to be written'))
+    .addOption(
+      new Option('--size <size>', "virtual size to be written, or 'original'").argParser(virtualSizeArgument),
+    )
+    .option('--scan', 'read the data, to leave out zeros as a conversion will')
+    .addOption(allowPathFlag())
+    .addOption(outputFlag())
+    .addHelpText('after', EXPLANATION)
+    .action(async (path: string | undefined, flags: MeasureFlags) => {
+      const result = await runMeasure(path, flags, io);
+      io.out(
+        flags.output === 'json' ? `${JSON.stringify(result, undefined, 4)}\n` : renderMeasurement(result),
+      );
+    });
+}
+
+async function runMeasure(
+  path: string | undefined,
+  flags: MeasureFlags,
+  { signal }: CliIo,
+): Promise<Measurement> {
+  const { outputFormat, inputFormat, options, size, scan, allowPath } = flags;
+  const { create, open } = sortOptions(options, outputFormat, inputFormat);
+  const wanted = { format: outputFormat, options: create, signal };
+  if (path === undefined) {
+    if (typeof size === 'number') return measure({ virtualSize: size }, wanted as MeasureOptions);
+    throw new OptionError('bad-option', 'Neither an image nor a size was given.', {
+      hint: 'Name an image, or give --size N for an empty disk.',
+    });
+  }
+  return measure(path, {
+    ...wanted,
+    input: {
+      ...(inputFormat && { format: inputFormat }),
+      options: open,
+      ...(allowPath.length > 0 && { allowPaths: allowPath }),
+    },
+    ...(size !== undefined && { size }),
+    ...(scan && { scan }),
+  } as MeasureOptions); // checked against the declarations of the formats by the library
+}
+
+/** As qemu-img shows it, with the sizes readable. */
+function renderMeasurement({ required, 'fully-allocated': full, exact }: Measurement): string {
+  const most = exact ? '' : ', at most';
+  return `required size: ${required} (${humanSize(required)}${most})\nfully allocated size: ${full} (${humanSize(full)})\n`;
+}
