@@ -9,11 +9,10 @@ import { createTurnstile } from './conversion/turnstile.ts';
 import { OptionError } from './errors.ts';
 import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
-import type { DiskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
-import { createFileOutput, type FileOutput, requireOtherFile } from './io/file-output.ts';
+import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
 import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
 import type { Job } from './workers/job.ts';
@@ -45,6 +44,11 @@ export type ConvertOptions = OutputFormat & {
    * not of the program, can leave an incomplete file under the name.
    */
   readonly flush?: boolean;
+  /**
+   * Write into a raw file or a block device that is there, at least as large as the disk, instead of making a file.
+   * All of the disk is written, zeros too; what lies behind it stays. A conversion that fails leaves it half written.
+   */
+  readonly existing?: boolean;
   /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
   readonly reproducible?: { readonly timestamp: number };
   readonly signal?: AbortSignal;
@@ -83,6 +87,7 @@ export async function convert(
   options: ConvertOptions,
 ): Promise<ConvertReport> {
   const settings = settingsOf(options);
+  if (options.existing) requireInPlace(settings.format.name);
   requireNotAborted(options.signal);
   await using image = await openImages(inputsOf(input), options.input);
   const size = outputSize(image, options.size, settings.format.sizeUnit);
@@ -90,11 +95,13 @@ export async function convert(
   for (const path of image.reopen ? filesOf(image.reopen) : []) await requireOtherFile(path, outputPath);
   await requireZerosFrom(image, size.bytes);
 
-  const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
+  const file = options.existing
+    ? await openExistingOutput(outputPath, size.bytes, settings)
+    : await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
   try {
     const fileSize = await writeImage(image, writer, file, settings, options);
     await file.resize(fileSize);
-    await requireUnchanged(image);
+    await image.requireUnchanged();
     requireNotAborted(options.signal);
     await file.commit();
     return {
@@ -123,12 +130,6 @@ function filesOf(image: JobImage): string[] {
   return [path, ...(dataFile ? [dataFile.path] : []), ...(backing ? filesOf(backing) : [])];
 }
 
-/** @throws ImageIoError `source-changed` when any image of the chain is not what it was when it was opened */
-async function requireUnchanged({ source, backing }: DiskImage): Promise<void> {
-  await source.requireUnchanged?.();
-  if (backing) await requireUnchanged(backing);
-}
-
 /** What is asked for, checked and complete. */
 interface Settings {
   readonly format: ReturnType<typeof formatNamed>;
@@ -146,7 +147,8 @@ function settingsOf(options: ConvertOptions): Settings {
     format,
     createOptions: resolveOptions(format.createOptions, options.options ?? {}, format.name),
     threads: requireThreads(options.threads),
-    sparseSize: requireSparseSize(options.sparseSize ?? DEFAULT_SPARSE_SIZE),
+    // Nobody knows what an existing file holds: its zeros are written too.
+    sparseSize: options.existing ? 0 : requireSparseSize(options.sparseSize ?? DEFAULT_SPARSE_SIZE),
     flushes: options.flush ?? true,
   };
 }
@@ -199,6 +201,15 @@ async function writeImage(
   } finally {
     await target.close();
   }
+}
+
+/** Other formats have tables, which would stand between what the file held before. */
+function requireInPlace(format: FormatName): void {
+  if (format === 'raw') return;
+  throw new OptionError('bad-option', `Only raw is written into an existing file, not ${format}.`, {
+    format,
+    hint: 'Leave -n out: the output is then a new file.',
+  });
 }
 
 function requireSparseSize(size: number): number {

@@ -53,6 +53,9 @@ export function concatenation(parts: readonly DiskImage[]): DiskImage {
         await part.read(into.subarray(at, at + to - from), from);
       }
     },
+    async requireUnchanged() {
+      for (const part of parts) await part.requireUnchanged();
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -72,9 +75,6 @@ function joinedSource(sources: readonly ByteSource[]): ByteSource {
     size: sources.reduce((sum, { size }) => sum + size, 0),
     async read() {
       throw new TypeError('the bytes of several images are not one file');
-    },
-    async requireUnchanged() {
-      for (const source of sources) await source.requireUnchanged?.();
     },
     close: async () => {},
   };

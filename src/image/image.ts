@@ -34,6 +34,8 @@ export interface DiskImage extends AsyncDisposable {
    * @throws OptionError `bad-size` for a range that is not on the disk, CorruptImageError, ImageIoError
    */
   read(into: Uint8Array, guestOffset: number): Promise<void>;
+  /** @throws ImageIoError `source-changed` when a file that it reads is no longer what was opened */
+  requireUnchanged(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -110,6 +112,11 @@ export function diskImage(
       requireOnDisk(guestOffset, guestOffset + into.length);
       requireReadable();
       await (isSequential ? readInTurn(into, guestOffset) : readOnce(into, guestOffset));
+    },
+    async requireUnchanged() {
+      await source.requireUnchanged?.();
+      await reader.dataFile?.requireUnchanged?.();
+      await backing?.requireUnchanged();
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -6,7 +6,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { ImageIoError } from '../errors.ts';
+import { ImageIoError, OptionError } from '../errors.ts';
+import { openFileSource } from './file-source.ts';
 import { cannotWrite } from './file-target.ts';
 
 export interface FileOutput {
@@ -59,6 +60,41 @@ export async function createFileOutput(
   };
 }
 
+/**
+ * A file or a block device that is there, of at least `size` bytes, as an output: it is written in place, and keeps its
+ * length.
+ * @throws ImageIoError `not-found`, `not-a-file`, `read-failed`; OptionError `bad-size` when it is smaller
+ */
+export async function openExistingOutput(
+  path: string,
+  size: number,
+  { flushes }: { readonly flushes: boolean },
+): Promise<FileOutput> {
+  const source = await openFileSource(path);
+  await source.close();
+  if (source.size < size) {
+    throw new OptionError('bad-size', `${path} has ${source.size} bytes; the disk has ${size}.`, {
+      hint: 'Write to a larger file or device.',
+    });
+  }
+  return {
+    partialPath: path,
+    resize: async () => {},
+    async commit() {
+      if (!flushes) return;
+      const handle = await open(path, 'r+');
+      try {
+        await handle.sync();
+      } catch (cause) {
+        throw cannotWrite(path, undefined, cause);
+      } finally {
+        await handle.close();
+      }
+    },
+    abandon: async () => {},
+  };
+}
+
 /** The file to replace, and the permissions for its successor. Follows symbolic links: what the name finally stands for must be a file, or nothing yet. */
 async function replaceable(path: string): Promise<{ readonly finalPath: string; readonly mode: number }> {
   const existing = await stat(path).catch((cause: NodeJS.ErrnoException) => {
@@ -82,7 +118,7 @@ export async function requireOtherFile(sourcePath: string | undefined, outputPat
   const [source, output] = identities;
   if (source === undefined || output === undefined) return; // opening them tells more than this check could
   if (source.dev !== output.dev || source.ino !== output.ino) return;
-  throw new ImageIoError('same-file', `${outputPath} is the image that is being converted.`, {
+  throw new ImageIoError('same-file', `${outputPath} is the image that is being read.`, {
     hint: 'Write to another name, and rename it afterwards.',
   });
 }

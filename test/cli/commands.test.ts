@@ -105,7 +105,7 @@ describe('diskimg convert', () => {
       /^diskimg: \[bad-option] raw has no option a/,
     ],
     ['an unknown flag', ['convert', '--fast', debian, 'x.raw'], /unknown option '--fast'/],
-    ['a missing argument', ['convert', debian], /missing required argument 'destination'/],
+    ['a missing argument', ['convert', debian], /no image to read, or no file to write/],
     ['a bad size', ['convert', '--size', '64x', debian, 'x.raw'], /Expected a size/],
     [
       'a bad sparse size',

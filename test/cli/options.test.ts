@@ -6,6 +6,7 @@ const flags = (given: Partial<ConvertFlags>): ConvertFlags => ({
   options: [],
   sparse: 'on',
   cache: 'writeback',
+  allowPath: [],
   ...given,
 });
 

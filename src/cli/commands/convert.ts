@@ -9,6 +9,7 @@ import {
   formatNamed,
   OptionError,
 } from '../../index.ts';
+import { allowPathFlag, chainRules, maxChainDepthFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import {
   countArgument,
@@ -24,6 +25,9 @@ import { barView, duration, jsonView, linesView, type ProgressView, silentView }
 import { humanSize } from '../render.ts';
 import { errorEvent } from '../render-error.ts';
 
+/** qemu-img's words. Node cannot choose how a file is cached; what it can is to flush it or not. */
+const CACHE_MODES = ['writeback', 'unsafe', 'none', 'writethrough', 'directsync'] as const;
+
 /** The options as commander gives them. */
 export interface ConvertFlags {
   readonly inputFormat?: FormatName;
@@ -34,7 +38,11 @@ export interface ConvertFlags {
   readonly sparse: 'on' | 'off';
   readonly size?: number | 'original';
   readonly threads?: number;
-  readonly cache: 'writeback' | 'unsafe';
+  readonly cache: (typeof CACHE_MODES)[number];
+  readonly snapshot?: string;
+  readonly existing?: true;
+  readonly allowPath: readonly string[];
+  readonly maxChainDepth?: number;
   readonly reproducible?: true;
   readonly bar?: true;
   readonly quiet?: true;
@@ -47,14 +55,19 @@ Examples:
   diskimg convert -O qcow2 -c -o compression_type=zstd disk.raw disk.qcow2
   diskimg convert -O vhd -o subformat=fixed --sparse=off disk.qcow2 disk.vhd
   diskimg convert --size original disk.zvhd2 disk.raw
+  diskimg convert --allow-path . overlay.qcow2 flat.raw
+  diskimg convert -l before-update disk.qcow2 old.raw
 `;
 
 export function addConvert(program: Command, io: CliIo): Command {
   return program
     .command('convert')
     .description('convert an image; the output appears under its name when it is complete')
-    .argument('<source>', 'image to read')
-    .argument('<destination>', 'file to write; an existing one is replaced when all is done')
+    .usage('[options] <source...> <destination>')
+    .argument(
+      '<files...>',
+      'images to read, several one behind the other, and the file to write; an existing one is replaced when all is done',
+    )
     .addOption(format('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
     .addOption(
       format('-O, --output-format <format>', 'format to write; by default the ending of the name tells'),
@@ -89,24 +102,37 @@ export function addConvert(program: Command, io: CliIo): Command {
       ).argParser(countArgument),
     )
     .addOption(
-      new Option('-t, --cache <mode>', 'unsafe: do not wait until the output is on its disk')
-        .choices(['writeback', 'unsafe'])
+      new Option('-t, --cache <mode>', 'unsafe: do not wait until the output is on its disk; all others wait')
+        .choices(CACHE_MODES)
         .default('writeback'),
     )
+    .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
+    .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
+    .addOption(allowPathFlag())
+    .addOption(maxChainDepthFlag())
     .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
     .option('-p, --bar', 'show progress also where there is no terminal')
     .option('-q, --quiet', 'print nothing but errors')
     .addOption(new Option('--progress <kind>', 'events as JSON lines on stderr').choices(['json']))
     .addHelpText('after', EXAMPLES)
-    .action((source: string, destination: string, flags: ConvertFlags) =>
-      runConvert(source, destination, flags, io),
-    );
+    .action((files: readonly string[], flags: ConvertFlags) => {
+      const destination = files.at(-1) as string;
+      return runConvert(requireSources(files.slice(0, -1)), destination, flags, io);
+    });
+}
+
+/** @throws OptionError `bad-option` */
+function requireSources(sources: readonly string[]): readonly string[] {
+  if (sources.length > 0) return sources;
+  throw new OptionError('bad-option', 'There is no image to read, or no file to write.', {
+    hint: 'Name both: diskimg convert <source> <destination>.',
+  });
 }
 
 const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);
 
 async function runConvert(
-  source: string,
+  sources: readonly string[],
   destination: string,
   flags: ConvertFlags,
   io: CliIo,
@@ -116,7 +142,7 @@ async function runConvert(
   const view = progressView(flags, io);
   let report: ConvertReport;
   try {
-    report = await convert(source, destination, { ...options, signal: io.signal, onProgress: view.update });
+    report = await convert(sources, destination, { ...options, signal: io.signal, onProgress: view.update });
   } catch (error) {
     view.end();
     if (flags.progress === 'json') io.err(`${JSON.stringify(errorEvent(error))}\n`);
@@ -124,7 +150,13 @@ async function runConvert(
   }
   view.end();
   if (flags.progress === 'json') io.err(`${JSON.stringify({ event: 'done', ...report })}\n`);
-  else if (!flags.quiet) io.err(summary(destination, report, Date.now() - started, io.isTerminal));
+  else if (!flags.quiet)
+    io.err(cacheNote(flags.cache) + summary(destination, report, Date.now() - started, io.isTerminal));
+}
+
+function cacheNote(mode: ConvertFlags['cache']): string {
+  if (mode === 'writeback' || mode === 'unsafe') return '';
+  return `diskimg: note: [cache-ignored] -t ${mode} is treated as writeback: the output is flushed at the end.\n`;
 }
 
 /** What is asked of the library. @throws OptionError `bad-option` */
@@ -135,11 +167,16 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
   return {
     format: output,
     options: { ...create, ...(flags.compress && compression(output)) },
-    input: { ...(flags.inputFormat && { format: flags.inputFormat }), options: open },
+    input: {
+      ...(flags.inputFormat && { format: flags.inputFormat }),
+      options: { ...open, ...(flags.snapshot !== undefined && { snapshot: flags.snapshot }) },
+      ...chainRules(flags),
+    },
     ...(flags.size !== undefined && { size: flags.size }),
     ...(flags.threads !== undefined && { threads: flags.threads }),
     ...(sparseSize !== undefined && { sparseSize }),
     ...(flags.cache === 'unsafe' && { flush: false }),
+    ...(flags.existing && { existing: true }),
     ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
   } as ConvertOptions; // checked against the declarations of the formats by the library
 }

@@ -42,7 +42,11 @@ export function addInfo(program: Command, io: CliIo): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, { inputFormat, options, output }: InfoFlags) => {
       const open = openOptions(options, inputFormat);
-      const how = { ...(inputFormat && { format: inputFormat }), options: open } as OpenImageOptions;
+      const how = {
+        ...(inputFormat && { format: inputFormat }),
+        options: open,
+        metadataOnly: true,
+      } as OpenImageOptions;
       await using image = await openImage(path, how);
       const info = imageInfo(image);
       io.out(output === 'json' ? `${JSON.stringify(info, undefined, 4)}\n` : renderInfo(info));
