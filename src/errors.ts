@@ -112,6 +112,15 @@ export function withDetails(error: unknown, known: Omit<ErrorDetails, 'cause'>):
   });
 }
 
+/** The same error with `name` before its message, unless that has it: for errors of one file among several. */
+export function withName(error: unknown, name: string): unknown {
+  if (!(error instanceof ImageError) || error instanceof CancelledError || error.message.includes(name))
+    return error;
+  const { code, message, format, fileOffset, guestOffset, hint, cause } = error;
+  const ErrorClass = error.constructor as typeof ImageError;
+  return new ErrorClass(code, `${name}: ${message}`, { format, fileOffset, guestOffset, hint, cause });
+}
+
 const classes = {
   ImageError,
   UnknownFormatError,

@@ -50,8 +50,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'formats/*': ['errors', 'binary', 'codecs', 'io', 'image', 'formats/zvhd-stream'],
   formats: ['errors', 'image', 'formats/*'],
   conversion: ['errors', 'binary', 'codecs', 'io', 'image'],
-  workers: ['errors', 'io', 'image', 'formats', 'conversion'],
-  verbs: ['errors', 'binary', 'io', 'image', 'formats', 'conversion', 'workers'],
+  scan: ['errors', 'binary', 'io', 'image', 'conversion'],
+  workers: ['errors', 'io', 'image', 'formats', 'conversion', 'scan'],
+  verbs: ['errors', 'binary', 'io', 'image', 'formats', 'conversion', 'scan', 'workers'],
   index: ['verbs', 'errors', 'io', 'image', 'formats', 'conversion'],
   cli: ['index'],
 };

@@ -1,32 +1,78 @@
 /** Who performs tasks: this thread, or others. */
 
-import type { Performer, TaskResult } from './perform.ts';
-import type { Task } from './plan.ts';
-
-export interface Executor {
+export interface Executor<Task, Result> {
   /** How many tasks may be under way at once. */
   readonly window: number;
-  run(task: Task): Promise<TaskResult>;
+  run(task: Task): Promise<Result>;
   close(): Promise<void>;
 }
 
 /** Performs tasks one by one on the calling thread. */
-export const inlineExecutor = (perform: Performer): Executor => ({
+export const inlineExecutor = <Task, Result>(
+  perform: (task: Task) => Promise<Result>,
+): Executor<Task, Result> => ({
   window: 1,
   run: perform,
   close: async () => {},
 });
 
+/** Work of fewer tasks (16 MiB of data) is over before threads have started. */
+const MIN_TASKS_FOR_THREADS = 5;
+
+/** Tasks, and who performs them. */
+export interface Staffed<Task, Result> {
+  readonly tasks: AsyncIterable<Task>;
+  readonly executor: Executor<Task, Result>;
+}
+
+/**
+ * Threads for `tasks`, where they can be started and there is enough to do; else the calling thread.
+ * @param startPool undefined where threads cannot open what is read
+ */
+export async function staffed<Task, Result>(
+  tasks: AsyncGenerator<Task>,
+  performInline: () => (task: Task) => Promise<Result>,
+  startPool: (() => Promise<Executor<Task, Result>>) | undefined,
+): Promise<Staffed<Task, Result>> {
+  const { all, isShort } = await peek(tasks, MIN_TASKS_FOR_THREADS);
+  const executor = startPool && !isShort ? await startPool() : inlineExecutor(performInline());
+  return { tasks: all, executor };
+}
+
+/** The tasks again, and whether there are fewer than `count`. */
+async function peek<Task>(
+  tasks: AsyncGenerator<Task>,
+  count: number,
+): Promise<{ all: AsyncIterable<Task>; isShort: boolean }> {
+  const first: Task[] = [];
+  while (first.length < count) {
+    const next = await tasks.next();
+    if (next.done) break;
+    first.push(next.value);
+  }
+  async function* all(): AsyncGenerator<Task> {
+    yield* first;
+    yield* tasks;
+  }
+  return { all: all(), isShort: first.length < count };
+}
+
+/** A task and its result, which may be on its way. */
+interface Handed<Task, Result> {
+  readonly task: Task;
+  readonly result: Result;
+}
+
 /**
  * Hands `tasks` to the executor and yields their results in task order. When one fails, or the caller stops early,
  * `stop` is called so that none waits for it in vain; it ends when no task is under way any more.
  */
-export async function* runTasks(
+export async function* runTasks<Task, Result>(
   tasks: AsyncIterable<Task>,
-  executor: Executor,
+  executor: Executor<Task, Result>,
   stop: () => void,
-): AsyncGenerator<{ readonly task: Task; readonly result: TaskResult }> {
-  const underWay: { task: Task; result: Promise<TaskResult> }[] = [];
+): AsyncGenerator<Handed<Task, Result>> {
+  const underWay: Handed<Task, Promise<Result>>[] = [];
   let isComplete = false;
   try {
     for await (const task of tasks) {
@@ -43,7 +89,9 @@ export async function* runTasks(
   }
 }
 
-async function finished(underWay: { task: Task; result: Promise<TaskResult> }[]) {
-  const { task, result } = underWay.shift() as { task: Task; result: Promise<TaskResult> };
+async function finished<Task, Result>(
+  underWay: Handed<Task, Promise<Result>>[],
+): Promise<Handed<Task, Result>> {
+  const { task, result } = underWay.shift() as Handed<Task, Promise<Result>>;
   return { task, result: await result };
 }

@@ -6,9 +6,9 @@ import type { Identity } from '../image/identity.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { contentDigest } from './block-digest.ts';
-import { type Executor, inlineExecutor, runTasks } from './executor.ts';
+import { type Executor, runTasks, staffed } from './executor.ts';
 import { type ConversionOutput, finishOutput } from './output.ts';
-import { performer } from './perform.ts';
+import { performer, type TaskResult } from './perform.ts';
 import { planShape, planTasks, type Task, taskEnd } from './plan.ts';
 import { closeTurnstile, type Turnstile } from './turnstile.ts';
 
@@ -18,11 +18,14 @@ export interface Conversion {
   readonly output: ConversionOutput;
   readonly turnstile: Turnstile;
   readonly sparseSize: number;
+  readonly keepsZeros: boolean;
   readonly digests: boolean;
+  /** The image of the source's chain on which the output builds: only what differs from it is converted. */
+  readonly base: { readonly depth: number; readonly virtualSize: number } | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: Progress) => void) | undefined;
   /** Starts threads; undefined where the source is not a file, which they could open. */
-  readonly startPool: (() => Promise<Executor>) | undefined;
+  readonly startPool: (() => Promise<Executor<Task, TaskResult>>) | undefined;
   /** The identity of the output, given the digest of its blocks where digests are made. */
   readonly identify: (digest: Uint8Array) => Identity;
 }
@@ -35,9 +38,6 @@ export interface Progress {
   readonly writtenBytes: number;
 }
 
-/** A conversion of fewer tasks (16 MiB of data) is over before threads have started. */
-const MIN_TASKS_FOR_THREADS = 5;
-
 /** Returns the size of the output file. @throws CancelledError, and whatever reading and writing throw */
 export async function runConversion(conversion: Conversion): Promise<number> {
   const { output, target, identify } = conversion;
@@ -48,12 +48,11 @@ export async function runConversion(conversion: Conversion): Promise<number> {
 async function performTasks(conversion: Conversion): Promise<Uint8Array> {
   const { image, output, turnstile, signal, onProgress } = conversion;
   const shape = planShape(image.unit, output.writer.unit);
-  const { tasks, isShort } = await peek(
+  const { tasks, executor } = await staffed(
     planTasks(extentsToConvert(conversion), shape),
-    MIN_TASKS_FOR_THREADS,
+    () => performer(conversion),
+    conversion.startPool,
   );
-  const executor =
-    conversion.startPool && !isShort ? await conversion.startPool() : inlineExecutor(performer(conversion));
   const totalBytes = output.writer.virtualSize;
   const digest = contentDigest();
   let writtenBytes = 0;
@@ -78,27 +77,37 @@ export function requireNotAborted(signal: AbortSignal | undefined): void {
 }
 
 /** The extents of the source that are on the target's disk; where no hole may be left, all of it is data. */
-async function* extentsToConvert({ image, output, sparseSize }: Conversion): AsyncGenerator<Extent> {
+async function* extentsToConvert({
+  image,
+  output,
+  sparseSize,
+  base,
+}: Conversion): AsyncGenerator<Extent> {
   const { writer } = output;
+  if (base) {
+    yield* extentsAbove(image, base, writer.virtualSize);
+    return;
+  }
   const isFull = sparseSize === 0 && writer.kind === 'layout' && writer.placement === 'in-place';
   if (isFull) yield { kind: 'data', guestOffset: 0, length: writer.virtualSize, fileOffset: 0 };
   else yield* image.extents(0, Math.min(image.virtualSize, writer.virtualSize));
 }
 
-/** The tasks again, and whether there are fewer than `count`. */
-async function peek(
-  tasks: AsyncGenerator<Task>,
-  count: number,
-): Promise<{ tasks: AsyncIterable<Task>; isShort: boolean }> {
-  const first: Task[] = [];
-  while (first.length < count) {
-    const next = await tasks.next();
-    if (next.done) break;
-    first.push(next.value);
+/**
+ * What an overlay of the image `depth` files down has to hold: all that stands above it, zeros too where it may show
+ * otherwise.
+ */
+async function* extentsAbove(
+  image: DiskImage,
+  base: { readonly depth: number; readonly virtualSize: number },
+  virtualSize: number,
+): AsyncGenerator<Extent> {
+  for await (const extent of image.extents(0, Math.min(image.virtualSize, virtualSize))) {
+    if ((extent.depth ?? 0) >= base.depth) continue;
+    const { kind, guestOffset, length } = extent;
+    if (kind !== 'zero') yield extent;
+    else if (extent.explicit || guestOffset < base.virtualSize) {
+      yield { kind: 'data', guestOffset, length, fileOffset: 0 };
+    }
   }
-  async function* all(): AsyncGenerator<Task> {
-    yield* first;
-    yield* tasks;
-  }
-  return { tasks: all(), isShort: first.length < count };
 }

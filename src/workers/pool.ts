@@ -1,9 +1,9 @@
-/** A pool of worker threads for one conversion. */
+/** A pool of worker threads for one job. */
 
 import { availableParallelism } from 'node:os';
 import type { Executor } from '../conversion/executor.ts';
-import { errorFromWire, ImageError } from '../errors.ts';
-import type { Job } from './job.ts';
+import { errorFromWire, ImageError, OptionError } from '../errors.ts';
+import type { AnyJob, ResultOf, TaskOf } from './job-kinds.ts';
 import type { Reply } from './worker.ts';
 
 /** Tasks for each thread, under way or waiting, so that none idles while the main thread collects results. */
@@ -12,12 +12,29 @@ const TASKS_PER_THREAD = 3;
 /** As many threads as the machine runs at once. */
 export const availableThreads = (): number => availableParallelism();
 
+const MAX_THREADS = 256;
+
+/** The number of threads that is asked for, if it is possible. @throws OptionError `bad-option` */
+export function requireThreads(threads: number | undefined): number | undefined {
+  if (threads === undefined) return undefined;
+  if (Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS) return threads;
+  throw new OptionError('bad-option', `${threads} threads are not possible.`, {
+    hint: `Use 1 to ${MAX_THREADS}.`,
+  });
+}
+
+/** How many tasks are under way at once on `threads` threads. */
+export const windowOf = (threads: number): number => threads * TASKS_PER_THREAD;
+
 /** The worker beside this file: TypeScript in a checkout, JavaScript in the package. */
 const workerFile = (): string =>
   new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
 
 /** Starts `threads` threads for `job`. Tasks start in the order in which they are run. */
-export async function createPool(job: Job, threads: number): Promise<Executor> {
+export async function createPool<J extends AnyJob>(
+  job: J,
+  threads: number,
+): Promise<Executor<TaskOf<J>, ResultOf<J>>> {
   const { Piscina } = await import('piscina');
   const pool = new Piscina({
     filename: workerFile(),
@@ -38,11 +55,11 @@ export async function createPool(job: Job, threads: number): Promise<Executor> {
   // forever. So it is given no more tasks than it has threads, and the others wait here.
   const gate = orderedGate(threads);
   return {
-    window: threads * TASKS_PER_THREAD,
+    window: windowOf(threads),
     async run(task) {
       await gate.enter();
       try {
-        const reply: Reply = await pool.run(task);
+        const reply: Reply<ResultOf<J>> = await pool.run(task);
         if (reply.error) throw errorFromWire(reply.error);
         return reply.result;
       } catch (cause) {

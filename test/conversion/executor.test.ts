@@ -10,7 +10,7 @@ async function* tasks(count: number): AsyncGenerator<Task> {
 /** Finishes its tasks in an order of its own, and keeps the books. */
 function bookkeeper(window: number, work: (task: Task) => Promise<TaskResult>) {
   const books = { underWay: 0, most: 0, started: [] as number[] };
-  const executor: Executor = {
+  const executor: Executor<Task, TaskResult> = {
     window,
     async run(task) {
       books.started.push(task.index);

@@ -1,0 +1,45 @@
+/** The kinds of jobs that threads do: what each is as data, what it takes as a task, and what comes of one. */
+
+import type { BlockDigests } from '../conversion/block-digest.ts';
+import type { TaskResult } from '../conversion/perform.ts';
+import type { Task } from '../conversion/plan.ts';
+import type { Differences } from '../scan/differences.ts';
+import type { LoadTask } from '../scan/load.ts';
+import type { CompareTask } from '../scan/plan-comparison.ts';
+import type { Job } from './job.ts';
+import type { JobImage } from './job-image.ts';
+
+/** Two images, compared range by range. */
+export interface CompareJob {
+  readonly kind: 'compare';
+  readonly images: readonly [JobImage, JobImage];
+}
+
+/** The blocks of a disk, digested. */
+export interface DigestJob {
+  readonly kind: 'digest';
+  readonly image: JobImage;
+  readonly virtualSize: number;
+}
+
+/** Guest bytes, read and decoded into memory that the threads share with the one that wants them. */
+export interface LoadJob {
+  readonly kind: 'load';
+  readonly image: JobImage;
+  readonly slots: SharedArrayBuffer;
+}
+
+interface Kinds {
+  readonly convert: { readonly job: Job; readonly task: Task; readonly result: TaskResult };
+  readonly compare: {
+    readonly job: CompareJob;
+    readonly task: CompareTask;
+    readonly result: Differences | undefined;
+  };
+  readonly digest: { readonly job: DigestJob; readonly task: Task; readonly result: BlockDigests };
+  readonly load: { readonly job: LoadJob; readonly task: LoadTask; readonly result: undefined };
+}
+
+export type AnyJob = Kinds[keyof Kinds]['job'];
+export type TaskOf<J extends AnyJob> = Kinds[J['kind']]['task'];
+export type ResultOf<J extends AnyJob> = Kinds[J['kind']]['result'];
