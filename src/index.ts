@@ -9,6 +9,14 @@
  */
 
 export { type CheckOptions, checkImage, type ImageCheck } from './check.ts';
+export {
+  type ComparedImage,
+  CompareError,
+  type CompareOptions,
+  type CompareReport,
+  type CompareStage,
+  compareImages,
+} from './compare.ts';
 export type { Progress } from './conversion/run.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
 export {
@@ -42,3 +50,4 @@ export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
+export type { Reference, ReferenceRules } from './references.ts';

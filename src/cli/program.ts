@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { addCheck } from './commands/check.ts';
+import { addCompare } from './commands/compare.ts';
 import { addConvert } from './commands/convert.ts';
 import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
@@ -19,7 +20,7 @@ export function createProgram(io: CliIo): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('Try diskimg help.');
-  for (const add of [addConvert, addInfo, addCheck, addFormats, addMap, addMeasure]) {
+  for (const add of [addConvert, addCompare, addInfo, addCheck, addFormats, addMap, addMeasure]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
   }

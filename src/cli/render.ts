@@ -1,6 +1,6 @@
 /** Results for people: sizes, an image's description, the list of formats. Pure. */
 
-import type { formats, ImageInfo, JsonValue } from '../index.ts';
+import type { formats, ImageInfo, JsonValue, Note } from '../index.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
@@ -16,6 +16,10 @@ export function humanSize(bytes: number): string {
 }
 
 const exactSize = (bytes: number): string => `${humanSize(bytes)} (${bytes} bytes)`;
+
+/** What a user should know, a line each. */
+export const renderNotes = (notes: readonly Note[]): string =>
+  notes.map(({ code, message }) => `diskimg: note: [${code}] ${message}\n`).join('');
 
 /** An image as `qemu-img info` shows it. */
 export function renderInfo(info: ImageInfo): string {

@@ -14,7 +14,7 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<numbe
     await createProgram({ ...io, setExitCode }).parseAsync(argv, { from: 'user' });
     return exitCode ?? 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : (exitCode ?? 1);
     io.err(renderError(error, { verbose: argv.includes('--verbose') }));
     return exitCode ?? 1;
   }

@@ -114,3 +114,12 @@ export function sealBigEndian(record: Buffer, checksumAt: number): void {
 export function sealLittleEndian(record: Buffer, checksumAt: number): void {
   record.writeUInt32LE(onesComplementSum(record, checksumAt), checksumAt);
 }
+
+/** The first compressed block of a qcow2 with clusters of 64 KiB, spoilt: the metadata stays sound. */
+export const withBadPayload: Poke = (image) => {
+  const l1 = Number(image.readBigUInt64BE(40));
+  const l2 = Number(image.readBigUInt64BE(l1) & 0x00ff_ffff_ffff_fe00n);
+  const payload = Number(image.readBigUInt64BE(l2) & 0x003f_ffff_ffff_ffffn);
+  image.fill(0xff, payload, payload + 64);
+  return image;
+};

@@ -1,0 +1,98 @@
+/** `diskimg compare`. */
+
+import { type Command, Option } from 'commander';
+import { CompareError, type CompareReport, compareImages, type FormatName } from '../../index.ts';
+import { allowPathFlag, type OutputFlags, openingOf, outputFlag } from '../image-flags.ts';
+import type { CliIo } from '../io.ts';
+import { countArgument, formatArgument } from '../options.ts';
+import { humanSize, renderNotes } from '../render.ts';
+
+interface CompareFlags extends OutputFlags {
+  readonly firstFormat?: FormatName;
+  readonly secondFormat?: FormatName;
+  readonly strict?: true;
+  readonly first?: true;
+  readonly threads?: number;
+  readonly quiet?: true;
+  readonly allowPath: readonly string[];
+}
+
+const EXAMPLES = `
+Examples:
+  diskimg compare disk.qcow2 disk.zvhd2
+  diskimg compare -f raw -F qcow2 --first disk.raw disk.qcow2
+  diskimg compare --output json before.vhd after.vhd
+
+Exit codes: 0 same, 1 different, 2 an image could not be opened (or the command not be understood),
+3 it could not be told which parts hold data, 4 data could not be read.
+`;
+
+/** Those of qemu-img compare. */
+const DIFFERENT = 1;
+const NOT_COMPARED = 2;
+const FAILED_AT = { open: 2, extents: 3, data: 4 } as const;
+
+export function addCompare(program: Command, io: CliIo): Command {
+  return program
+    .command('compare')
+    .description('tell whether two images hold the same disk, in whatever formats, and how much differs')
+    .argument('<first>', 'image to read')
+    .argument('<second>', 'image to compare it with')
+    .addOption(format('-f, --first-format <format>', 'format of the first image; by default its bytes tell'))
+    .addOption(format('-F, --second-format <format>', 'format of the second image'))
+    .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
+    .option('--first', 'stop at the first difference')
+    .addOption(allowPathFlag())
+    .addOption(outputFlag())
+    .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
+    .option('-q, --quiet', 'print nothing but errors: the exit code tells')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride((error) => {
+      io.setExitCode(NOT_COMPARED);
+      throw error;
+    })
+    .action((first: string, second: string, flags: CompareFlags) => runCompare(first, second, flags, io));
+}
+
+const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);
+
+async function runCompare(first: string, second: string, flags: CompareFlags, io: CliIo): Promise<void> {
+  const { firstFormat, secondFormat, strict, threads, quiet, allowPath } = flags;
+  const opening = (inputFormat: FormatName | undefined) =>
+    openingOf({ ...(inputFormat && { inputFormat }), options: [], allowPath });
+  io.setExitCode(NOT_COMPARED);
+  let report: CompareReport;
+  try {
+    report = await compareImages(first, second, {
+      first: opening(firstFormat),
+      second: opening(secondFormat),
+      ...(strict && { strict }),
+      // Nobody hears how much differs when nothing is printed.
+      stopAtFirst: flags.first ?? quiet ?? false,
+      ...(threads !== undefined && { threads }),
+      signal: io.signal,
+    });
+  } catch (error) {
+    if (error instanceof CompareError) io.setExitCode(FAILED_AT[error.stage]);
+    throw error;
+  }
+  io.setExitCode(report.identical ? 0 : DIFFERENT);
+  if (quiet) return;
+  if (flags.output === 'human') io.err(renderNotes(report.notes));
+  io.out(flags.output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : render(report));
+}
+
+/** The lines of qemu-img, and how much differs. */
+function render({ identical, sameSize, firstDifference, differences }: CompareReport): string {
+  if (!identical && firstDifference === undefined) return 'Strict mode: Image size mismatch!\n';
+  const lines = sameSize ? [] : ['Warning: Image size mismatch!'];
+  if (identical) return `${[...lines, 'Images are identical.'].join('\n')}\n`;
+  lines.push(`Content mismatch at offset ${firstDifference}!`);
+  if (differences) {
+    const { sectors, ranges } = differences;
+    lines.push(
+      `${sectors} of the disk's sectors differ (${humanSize(sectors * 512)}), in ${ranges} ${ranges === 1 ? 'range' : 'ranges'}.`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
