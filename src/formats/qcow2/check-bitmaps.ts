@@ -1,28 +1,10 @@
 /** Checks persistent bitmaps (`docs/interop/qcow2.txt`, "Bitmaps extension", "Bitmaps"). */
 
 import { alignUp, isAligned, MiB } from '../../binary/align.ts';
-import { type Decoded, struct, u8, u16, u32, u64 } from '../../binary/struct.ts';
+import type { Decoded } from '../../binary/struct.ts';
 import { readBytes } from '../../io/source.ts';
 import { type Qcow2Check, refer } from './check-state.ts';
-import { BITMAPS_VALID, EntryHigh, EntryLow, ExtensionType } from './structs.ts';
-
-const bitmapsExtension = struct('qcow2 bitmaps extension', 24, 'big', {
-  bitmapCount: u32(0),
-  reserved: u32(4), // zero
-  directorySize: u64(8), // bytes
-  directoryOffset: u64(16),
-});
-type BitmapsExtension = Decoded<typeof bitmapsExtension>;
-
-const directoryEntry = struct('qcow2 bitmap directory entry', 24, 'big', {
-  tableOffset: u64(0),
-  tableSize: u32(8), // entries
-  flags: u32(12), // bit 0 in use, bit 1 auto, bit 2 extra data is compatible
-  type: u8(16), // 1: dirty tracking
-  granularityBits: u8(17),
-  nameLength: u16(18),
-  extraLength: u32(20),
-});
+import { BITMAPS_VALID, bitmapEntry, type bitmapsExtension, EntryHigh, EntryLow } from './structs.ts';
 
 /** Flags that are known. */
 const KNOWN_FLAGS = 7;
@@ -35,8 +17,8 @@ const ALL_ONES = 1;
 
 export async function checkBitmaps(check: Qcow2Check): Promise<void> {
   const { header, request, source } = check;
-  const data = header.extensions.data.get(ExtensionType.bitmaps);
-  if (data === undefined) return;
+  const { bitmaps } = header.extensions;
+  if (bitmaps === undefined) return;
   const { report } = request;
   // Without this bit the extension is what an older program left behind: whatever it refers to is not in use.
   if ((header.autoclearFeatures & BITMAPS_VALID) === 0n) {
@@ -44,24 +26,21 @@ export async function checkBitmaps(check: Qcow2Check): Promise<void> {
     report.warning('unused-space', message, { fileOffset: 88 });
     return;
   }
-  const extension = await report.attempt(async () => bitmapsExtension.decode(data, header.headerLength), {
-    fileOffset: header.headerLength,
-  });
-  if (extension === undefined || !isDirectory(check, extension)) return;
-  const { directoryOffset, directorySize, bitmapCount } = extension;
+  if (!isDirectory(check, bitmaps)) return;
+  const { directoryOffset, directorySize, count } = bitmaps;
   const directory = await report.attempt(() =>
     readBytes(source, directoryOffset, directorySize, 'The bitmap directory'),
   );
   if (directory === undefined) return;
   let at = 0;
-  for (let index = 0; index < bitmapCount; index++) {
+  for (let index = 0; index < count; index++) {
     request.requireRunning();
     const fileOffset = directoryOffset + at;
     const rest = directory.subarray(at);
-    const entry = await report.attempt(async () => directoryEntry.decode(rest, fileOffset), { fileOffset });
+    const entry = await report.attempt(async () => bitmapEntry.decode(rest, fileOffset), { fileOffset });
     if (entry === undefined) return;
     await checkBitmap(check, entry, fileOffset);
-    at += alignUp(directoryEntry.size + entry.extraLength + entry.nameLength, 8);
+    at += alignUp(bitmapEntry.size + entry.extraLength + entry.nameLength, 8);
     if (at > directory.length) {
       report.corruption('bad-table', () => `Bitmap ${index + 1} ends past the directory.`, { fileOffset });
       return;
@@ -69,7 +48,10 @@ export async function checkBitmaps(check: Qcow2Check): Promise<void> {
   }
 }
 
-function isDirectory(check: Qcow2Check, { directoryOffset, directorySize }: BitmapsExtension): boolean {
+function isDirectory(
+  check: Qcow2Check,
+  { directoryOffset, directorySize }: Decoded<typeof bitmapsExtension>,
+): boolean {
   const place = { fileOffset: check.header.headerLength };
   const { report } = check.request;
   if (directorySize > MAX_DIRECTORY) {
@@ -92,7 +74,7 @@ function isDirectory(check: Qcow2Check, { directoryOffset, directorySize }: Bitm
 
 async function checkBitmap(
   check: Qcow2Check,
-  entry: Decoded<typeof directoryEntry>,
+  entry: Decoded<typeof bitmapEntry>,
   fileOffset: number,
 ): Promise<void> {
   const { report } = check.request;

@@ -1,6 +1,7 @@
 /** raw: the guest's bytes and nothing else. Recognised last, by nothing else having answered. */
 
 import { defineFormat } from '../../image/format.ts';
+import { checkRaw } from './check.ts';
 import { rawLayout } from './layout.ts';
 import { openRaw } from './reader.ts';
 
@@ -15,5 +16,6 @@ export const raw = defineFormat({
   createOptions: {},
   probe: () => false,
   open: async (source) => openRaw(source),
+  check: checkRaw,
   writer: (virtualSize) => rawLayout(virtualSize),
 });

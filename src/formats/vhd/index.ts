@@ -3,6 +3,7 @@
 import { SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice } from '../../image/options.ts';
+import { checkVhd } from './check.ts';
 import { vhdLayout } from './layout.ts';
 import { openVhd } from './reader.ts';
 import { FOOTER_COOKIE } from './structs.ts';
@@ -36,5 +37,6 @@ export const vhd = defineFormat({
   probe: ({ head, tail }) =>
     isFooter(head) || isFooter(tail) || (tail.length === SECTOR && isFooter(tail.subarray(1))),
   open: openVhd,
+  check: checkVhd,
   writer: (virtualSize, { subformat }) => vhdLayout(virtualSize, subformat),
 });
