@@ -19,6 +19,7 @@ export {
 } from './compare.ts';
 export type { Progress } from './conversion/run.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
+export { type BackingFile, type CreateImageOptions, type CreateReport, createImage } from './create.ts';
 export {
   BudgetError,
   CancelledError,

@@ -3,6 +3,7 @@
 import type { ByteSource } from '../io/source.ts';
 import type { CheckFigures, CheckRequest } from './check.ts';
 import type { OptionSpecs, OptionValues } from './options.ts';
+import type { OverlayBase } from './overlay.ts';
 import type { ImageReader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
@@ -62,6 +63,11 @@ export interface Format<
    * @throws OptionError when the format cannot hold the size, or options contradict each other
    */
   writer(virtualSize: number, options: OptionValues<CreateSpecs>): Writer;
+  /**
+   * The same for an image over another one, its base; left out by a format that has no such images.
+   * @throws OptionError also where the base does not suit
+   */
+  overlayWriter?(virtualSize: number, options: OptionValues<CreateSpecs>, base: OverlayBase): Writer;
   /**
    * Walks all metadata and reports what contradicts it; opens nothing that the image names. Left out by a format that
    * has nothing to check.

@@ -1,7 +1,7 @@
 /** Files and block devices as sources: asynchronous on the main thread, blocking on a worker's own thread. */
 
 import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CorruptImageError, ImageIoError } from '../errors.ts';
 import { holeFinder } from './file-holes.ts';
@@ -46,6 +46,14 @@ export async function openFileSource(path: string): Promise<ByteSource> {
     await handle.close();
     throw error;
   }
+}
+
+/** When the file was last written: seconds since 1970-01-01T00:00:00Z. @throws ImageIoError `not-found`, `read-failed` */
+export async function lastModified(path: string): Promise<number> {
+  const stats = await stat(path).catch((cause) => {
+    throw cannotOpen(path, cause);
+  });
+  return stats.mtimeMs / 1000;
 }
 
 /**

@@ -67,9 +67,12 @@ export const qemuInfo = async (format: string, path: string): Promise<Record<str
 /** qemu's name of a format. */
 export const qemuFormat = (format: string): string => (format === 'vhd' ? 'vpc' : format);
 
+/** What libvhdi says of a VHD. */
+export const vhdInfo = (path: string): Promise<string> => run('vhdiinfo', [path]);
+
 /** The bytes that libvhdi says the medium of a VHD has. */
 export async function vhdMediaSize(path: string): Promise<number> {
-  const output = await run('vhdiinfo', [path]);
+  const output = await vhdInfo(path);
   const match = /Media size\s*:.*?(\d+) bytes/.exec(output);
   if (match === null) throw new Error(`vhdiinfo tells no media size:\n${output}`);
   return Number(match[1]);
@@ -79,6 +82,10 @@ const READ_VHD = `
 import hashlib, pyvhdi, sys
 image = pyvhdi.file()
 image.open(sys.argv[1])
+if len(sys.argv) > 2:
+    parent = pyvhdi.file()
+    parent.open(sys.argv[2])
+    image.set_parent(parent)
 digest, left = hashlib.sha256(), image.get_media_size()
 while left > 0:
     part = image.read_buffer(min(left, 1 << 20))
@@ -87,6 +94,6 @@ while left > 0:
 print(digest.hexdigest())
 `;
 
-/** SHA-256 of a VHD's guest bytes, read by libvhdi. */
-export const vhdSha256 = async (path: string): Promise<string> =>
-  (await run(PYTHON, ['-c', READ_VHD, path])).trim();
+/** SHA-256 of a VHD's guest bytes, read by libvhdi; of a differencing one with its parent. */
+export const vhdSha256 = async (path: string, parent?: string): Promise<string> =>
+  (await run(PYTHON, ['-c', READ_VHD, path, ...(parent === undefined ? [] : [parent])])).trim();

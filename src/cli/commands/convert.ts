@@ -191,7 +191,7 @@ function compression(output: FormatName): { readonly compress?: true } {
 }
 
 /** https://reproducible-builds.org/specs/source-date-epoch/; without it, 1970 begins. */
-function sourceDateEpoch(env: CliIo['env']): number {
+export function sourceDateEpoch(env: CliIo['env']): number {
   const text = env.SOURCE_DATE_EPOCH ?? '0';
   if (/^\d{1,12}$/.test(text)) return Number(text);
   throw new OptionError('bad-option', `SOURCE_DATE_EPOCH is '${text}'.`, {

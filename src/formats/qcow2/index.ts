@@ -40,4 +40,5 @@ export const qcow2 = defineFormat({
   check: checkQcow2,
   writer: (virtualSize, options) =>
     options.compress ? qcow2Appender(virtualSize, options) : qcow2Layout(virtualSize, options),
+  overlayWriter: qcow2Layout,
 });

@@ -15,6 +15,7 @@ import {
   rankInOrder,
 } from '../../image/allocation.ts';
 import type { Layout } from '../../image/layout.ts';
+import type { OverlayBase } from '../../image/overlay.ts';
 import { bytesSection, paddingSection, type Section, tableSection } from '../../image/section.ts';
 import {
   COPIED,
@@ -30,8 +31,8 @@ import {
 } from './tables.ts';
 
 /** @throws OptionError */
-export function qcow2Layout(virtualSize: number, options: Qcow2Options): Layout {
-  const shape = qcow2Shape(virtualSize, options);
+export function qcow2Layout(virtualSize: number, options: Qcow2Options, base?: OverlayBase): Layout {
+  const shape = qcow2Shape(virtualSize, options, base);
   const { clusterSize } = options;
   return {
     kind: 'layout',

@@ -1,7 +1,8 @@
 /** What both writers of qcow2 share: where the tables stand behind the data, the header, and the entries. */
 
-import { ceilDiv } from '../../binary/align.ts';
+import { alignUp, ceilDiv } from '../../binary/align.ts';
 import { OptionError } from '../../errors.ts';
+import type { OverlayBase } from '../../image/overlay.ts';
 import { MAX_BLOCKS } from '../../image/writer.ts';
 import {
   additionalHeader,
@@ -9,9 +10,12 @@ import {
   type CompressionType,
   compressionTypes,
   EntryHigh,
+  ExtensionType,
+  extensionHeader,
   featureHeader,
   Incompatible,
   MAGIC,
+  MAX_BACKING_NAME,
   MAX_L1_BYTES,
   MIN_V3_HEADER_LENGTH,
 } from './structs.ts';
@@ -37,10 +41,12 @@ export interface Qcow2Shape {
   readonly l2Entries: number;
   /** Entries of the L1 table. */
   readonly l1Size: number;
+  /** The image below, for an overlay. */
+  readonly base: OverlayBase | undefined;
 }
 
 /** @throws OptionError `bad-size` when the tables would pass the format's limits; `bad-option` for zstd in 0.10 */
-export function qcow2Shape(virtualSize: number, options: Qcow2Options): Qcow2Shape {
+export function qcow2Shape(virtualSize: number, options: Qcow2Options, base?: OverlayBase): Qcow2Shape {
   const { clusterSize, compat, compressionType } = options;
   if (compat === '0.10' && compressionType === 'zstd') {
     const message = 'compat=0.10 knows no compression_type=zstd.';
@@ -53,7 +59,7 @@ export function qcow2Shape(virtualSize: number, options: Qcow2Options): Qcow2Sha
     const message = `A disk of ${virtualSize} bytes has too many clusters of ${clusterSize} bytes.`;
     throw new OptionError('bad-size', message, { format: 'qcow2', hint: 'Choose a larger cluster_size.' });
   }
-  return { virtualSize, options, clusterCount, l2Entries, l1Size };
+  return { virtualSize, options, clusterCount, l2Entries, l1Size, base };
 }
 
 /** Where the tables stand: L2 tables, L1 table, refcount table, refcount blocks, each on a cluster. */
@@ -96,16 +102,18 @@ export function mapTables(shape: Qcow2Shape, dataEnd: number, l2Count: number): 
 
 export const refcountsPerBlock = (clusterSize: number): number => clusterSize / REFCOUNT_BYTES;
 
-/** The header cluster. */
+/** The header cluster. @throws OptionError `bad-option` for the name of a base that does not fit into it */
 export function headerCluster(shape: Qcow2Shape, tables: TableMap): Uint8Array {
   const { clusterSize, compat, compressionType } = shape.options;
   const cluster = new Uint8Array(clusterSize);
+  const headerLength = compat === '0.10' ? baseHeader.size : MIN_V3_HEADER_LENGTH + additionalHeader.size;
+  const name = shape.base && setBase(cluster, headerLength, shape.base);
   cluster.set(
     baseHeader.encode({
       magic: MAGIC,
       version: compat === '0.10' ? 2 : 3,
-      backingFileOffset: 0,
-      backingFileSize: 0,
+      backingFileOffset: name?.offset ?? 0,
+      backingFileSize: name?.length ?? 0,
       clusterBits: Math.log2(clusterSize),
       size: shape.virtualSize,
       cryptMethod: 0,
@@ -123,12 +131,39 @@ export function headerCluster(shape: Qcow2Shape, tables: TableMap): Uint8Array {
     compatibleFeatures: 0n,
     autoclearFeatures: 0n,
     refcountOrder: REFCOUNT_ORDER,
-    headerLength: MIN_V3_HEADER_LENGTH + additionalHeader.size,
+    headerLength,
   });
   cluster.set(features, baseHeader.size);
   const additional = { compressionType: compressionTypes[compressionType], padding: new Uint8Array(7) };
   cluster.set(additionalHeader.encode(additional), MIN_V3_HEADER_LENGTH);
   return cluster;
+}
+
+/** QEMU's own names of formats, where they are others than ours. */
+const QEMU_NAMES: Readonly<Record<string, string>> = { vhd: 'vpc' };
+
+/** Writes the base's format as a header extension, and behind the extensions its name; returns where that stands. */
+function setBase(
+  cluster: Uint8Array,
+  extensionsAt: number,
+  { name, format }: OverlayBase,
+): { readonly offset: number; readonly length: number } {
+  const formatName = new TextEncoder().encode(QEMU_NAMES[format] ?? format);
+  const fileName = new TextEncoder().encode(name);
+  const endAt = extensionsAt + extensionHeader.size + alignUp(formatName.length, 8);
+  const offset = endAt + extensionHeader.size;
+  const room = Math.min(MAX_BACKING_NAME, cluster.length - offset);
+  if (fileName.length === 0 || fileName.length > room) {
+    const message = `The name of the backing file has ${fileName.length} bytes.`;
+    const hint = `1 to ${room} are possible. A shorter name may be one relative to the folder of the image.`;
+    throw new OptionError('bad-option', message, { format: 'qcow2', hint });
+  }
+  const extension = { type: ExtensionType.backingFormat, length: formatName.length };
+  cluster.set(extensionHeader.encode(extension), extensionsAt);
+  cluster.set(formatName, extensionsAt + extensionHeader.size);
+  cluster.set(extensionHeader.encode({ type: ExtensionType.end, length: 0 }), endAt);
+  cluster.set(fileName, offset);
+  return { offset, length: fileName.length };
 }
 
 /** Writes an L1 entry, an L2 entry of a standard cluster or a refcount table entry. */

@@ -4,7 +4,7 @@ import { SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice } from '../../image/options.ts';
 import { checkVhd } from './check.ts';
-import { vhdLayout } from './layout.ts';
+import { vhdDifferencing, vhdLayout } from './layout.ts';
 import { openVhd } from './reader.ts';
 import { FOOTER_COOKIE } from './structs.ts';
 
@@ -39,4 +39,5 @@ export const vhd = defineFormat({
   open: openVhd,
   check: checkVhd,
   writer: (virtualSize, { subformat }) => vhdLayout(virtualSize, subformat),
+  overlayWriter: (virtualSize, { subformat }, base) => vhdDifferencing(virtualSize, subformat, base),
 });

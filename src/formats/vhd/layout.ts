@@ -2,7 +2,7 @@
  * File map of the VHD images that we write:
  *
  *     fixed     guest bytes │ footer (512)
- *     dynamic   footer copy (512) │ dynamic header (1024) │ BAT, whole pages │ blocks │ footer (512)
+ *     dynamic   footer copy (512) │ dynamic header (1024) │ BAT │ names of the parent │ padding │ blocks │ footer (512)
  *               block: zeros (3584) │ sector bitmap (512, all ones) │ 2 MiB of guest bytes
  *
  * The zeros before a bitmap put the guest bytes on pages (4096), as Xen's tools do too: whoever reads or writes the
@@ -16,7 +16,9 @@ import { OptionError } from '../../errors.ts';
 import { rankInOrder } from '../../image/allocation.ts';
 import type { Identity } from '../../image/identity.ts';
 import type { Layout } from '../../image/layout.ts';
+import type { OverlayBase } from '../../image/overlay.ts';
 import { bytesSection, paddingSection, tableSection } from '../../image/section.ts';
+import { type Parent, type ParentFields, parentOf } from './parent.ts';
 import { MAX_VIRTUAL_SIZE } from './reader.ts';
 import {
   ALL_ONES,
@@ -49,7 +51,20 @@ export function vhdLayout(virtualSize: number, subformat: 'fixed' | 'dynamic'): 
       hint: 'It holds 512 bytes to 2040 GiB. Larger disks fit into qcow2, raw or ZVHD2.',
     });
   }
-  return subformat === 'fixed' ? fixedLayout(virtualSize) : dynamicLayout(virtualSize);
+  return subformat === 'fixed' ? fixedLayout(virtualSize) : dynamicLayout(virtualSize, undefined);
+}
+
+/** A differencing disk: a dynamic one over its parent. @throws OptionError `bad-option`, `bad-size` */
+export function vhdDifferencing(
+  virtualSize: number,
+  subformat: 'fixed' | 'dynamic',
+  base: OverlayBase,
+): Layout {
+  if (subformat === 'fixed') {
+    const message = 'A fixed VHD has no parent.';
+    throw new OptionError('bad-option', message, { format: 'vhd', hint: 'Leave subformat out.' });
+  }
+  return dynamicLayout(virtualSize, parentOf(virtualSize, base));
 }
 
 const fixedLayout = (virtualSize: number): Layout => ({
@@ -65,9 +80,13 @@ const fixedLayout = (virtualSize: number): Layout => ({
   }),
 });
 
-function dynamicLayout(virtualSize: number): Layout {
+function dynamicLayout(virtualSize: number, parent: Parent | undefined): Layout {
   const blockCount = ceilDiv(virtualSize, BLOCK_SIZE);
-  const dataStart = alignUp(TABLE_OFFSET + blockCount * 4, PAGE);
+  const namesOffset = alignUp(TABLE_OFFSET + blockCount * 4, SECTOR);
+  const names = parent?.names ?? new Uint8Array(0);
+  const namesEnd = namesOffset + names.length;
+  const dataStart = alignUp(namesEnd, PAGE);
+  const diskType = parent ? DiskType.differencing : DiskType.dynamic;
   const stride = PAGE + BLOCK_SIZE;
   return {
     kind: 'layout',
@@ -77,7 +96,7 @@ function dynamicLayout(virtualSize: number): Layout {
     placement: 'packed',
     blockHead: BITMAP_PAGE,
     sections(allocation, identity) {
-      const footerBytes = footer(virtualSize, DiskType.dynamic, BigInt(HEADER_OFFSET), identity);
+      const footerBytes = footer(virtualSize, diskType, BigInt(HEADER_OFFSET), identity);
       const rankOf = rankInOrder(allocation);
       const table = tableSection('BAT', blockCount, 4, (view, at, block) => {
         const sector = (dataStart + rankOf(block) * stride + PAGE - BITMAP_SIZE) / SECTOR;
@@ -86,9 +105,11 @@ function dynamicLayout(virtualSize: number): Layout {
       return {
         head: [
           bytesSection('footer copy', footerBytes),
-          bytesSection('dynamic disk header', header(blockCount)),
+          bytesSection('dynamic disk header', header(blockCount, parent?.header(namesOffset) ?? noParent)),
           table,
-          paddingSection(TABLE_OFFSET + table.length, PAGE),
+          paddingSection(TABLE_OFFSET + table.length, SECTOR),
+          bytesSection('parent names', names),
+          paddingSection(namesEnd, PAGE),
         ],
         tail: [bytesSection('footer', footerBytes)],
       };
@@ -121,7 +142,15 @@ function footer(size: number, diskType: number, dataOffset: bigint, identity: Id
   });
 }
 
-const header = (maxTableEntries: number): Uint8Array =>
+/** The header's fields of a disk that has no parent. */
+const noParent: ParentFields = {
+  parentUniqueId: new Uint8Array(16),
+  parentTimeStamp: 0,
+  parentUnicodeName: new Uint8Array(512),
+  parentLocatorEntries: new Uint8Array(192),
+};
+
+const header = (maxTableEntries: number, parent: ParentFields): Uint8Array =>
   encodeDynamicHeader({
     cookie: DYNAMIC_COOKIE,
     dataOffset: ALL_ONES,
@@ -130,10 +159,7 @@ const header = (maxTableEntries: number): Uint8Array =>
     maxTableEntries,
     blockSize: BLOCK_SIZE,
     checksum: 0,
-    parentUniqueId: new Uint8Array(16),
-    parentTimeStamp: 0,
     reserved: 0,
-    parentUnicodeName: new Uint8Array(512),
-    parentLocatorEntries: new Uint8Array(192),
+    ...parent,
     reserved2: new Uint8Array(256),
   });

@@ -3,9 +3,12 @@
  * machine where the image was made; the UUID tells whether a file is the one.
  */
 
-import { SECTOR } from '../../binary/align.ts';
+import { Buffer } from 'node:buffer';
+import { alignUp, SECTOR } from '../../binary/align.ts';
 import { chars, struct, u32, u64 } from '../../binary/struct.ts';
-import { CorruptImageError } from '../../errors.ts';
+import { toSeconds2000 } from '../../binary/time.ts';
+import { CorruptImageError, OptionError } from '../../errors.ts';
+import type { OverlayBase } from '../../image/overlay.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import type { DynamicHeader } from './structs.ts';
 
@@ -50,6 +53,70 @@ export async function readParentNames(
   const unicode = portable(new TextDecoder('utf-16be').decode(header.parentUnicodeName));
   const all = [byCode.get('W2ru'), unicode, baseName(unicode), byCode.get('W2ku')];
   return [...new Set(all.filter((name) => name !== undefined && name !== ''))] as string[];
+}
+
+/** The fields of the dynamic header by which a differencing disk knows its parent. */
+export type ParentFields = Pick<
+  DynamicHeader,
+  'parentUniqueId' | 'parentTimeStamp' | 'parentUnicodeName' | 'parentLocatorEntries'
+>;
+
+/** A parent as it is written. */
+export interface Parent {
+  /** What the locators point to, whole sectors. */
+  readonly names: Uint8Array;
+  /** @param namesOffset where {@link Parent.names} stand in the file */
+  header(namesOffset: number): ParentFields;
+}
+
+/** @throws OptionError when the base cannot be the parent of a VHD of that size */
+export function parentOf(virtualSize: number, { name, format, opened }: OverlayBase): Parent {
+  if (format !== 'vhd' || opened?.uuid === undefined) {
+    const what = format === 'vhd' ? 'one that was not opened, so that its UUID is not known' : format;
+    throw new OptionError('bad-option', `The parent of a VHD is a VHD, not ${what}.`, {
+      format: 'vhd',
+      hint: format === 'vhd' ? 'Leave -u out.' : 'Convert it to VHD first, or make a qcow2 overlay.',
+    });
+  }
+  if (opened.virtualSize !== virtualSize) {
+    const message = `The parent has ${opened.virtualSize} bytes, and a differencing disk is as large.`;
+    throw new OptionError('bad-size', message, { format: 'vhd', hint: 'Leave the size out.' });
+  }
+  const { uuid, modified } = opened;
+  const isAbsolute = /^([/\\]|[a-z]:)/i.test(name);
+  const path = name.replaceAll('/', '\\');
+  const locator = utf16(isAbsolute || /^\.\.?\\/.test(path) ? path : `.\\${path}`, 'little');
+  const names = new Uint8Array(alignUp(locator.length, SECTOR));
+  names.set(locator);
+  const unicodeName = new Uint8Array(512);
+  // The last two bytes stay zero. A name that is cut is found by its locator.
+  unicodeName.set(utf16(baseName(portable(name)), 'big').subarray(0, unicodeName.length - 2));
+  return {
+    names,
+    header(platformDataOffset) {
+      const parentLocatorEntries = new Uint8Array(LOCATOR_COUNT * parentLocator.size);
+      const entry = {
+        platformCode: isAbsolute ? 'W2ku' : 'W2ru',
+        // In bytes, as Hyper-V has it: the specification's sectors would be too few for those who read bytes.
+        platformDataSpace: names.length,
+        platformDataLength: locator.length,
+        reserved: 0,
+        platformDataOffset,
+      };
+      parentLocatorEntries.set(parentLocator.encode(entry));
+      return {
+        parentUniqueId: Uint8Array.from(Buffer.from(uuid.replaceAll('-', ''), 'hex')),
+        parentTimeStamp: toSeconds2000(Math.floor(modified)),
+        parentUnicodeName: unicodeName,
+        parentLocatorEntries,
+      };
+    },
+  };
+}
+
+function utf16(text: string, endian: 'big' | 'little'): Uint8Array {
+  const bytes = Buffer.from(text, 'utf16le');
+  return endian === 'big' ? bytes.swap16() : bytes;
 }
 
 /** Up to the first NUL, with slashes that every system takes. */

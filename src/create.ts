@@ -1,0 +1,147 @@
+/** Makes new images: empty disks, and overlays over other images. */
+
+import { randomBytes } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import { contentDigest } from './conversion/block-digest.ts';
+import { createOutput, finishOutput } from './conversion/output.ts';
+import { roundedSize } from './conversion/size.ts';
+import type { OutputFormat } from './convert.ts';
+import { OptionError } from './errors.ts';
+import { type FormatName, formatNamed } from './formats/index.ts';
+import { contentIdentity, freshIdentity } from './identity.ts';
+import type { Format } from './image/format.ts';
+import { resolveOptions } from './image/options.ts';
+import type { OverlayBase } from './image/overlay.ts';
+import type { Note } from './image/reader.ts';
+import type { Writer } from './image/writer.ts';
+import { createFileOutput, requireOtherFile } from './io/file-output.ts';
+import { lastModified } from './io/file-source.ts';
+import { openFileTarget } from './io/file-target.ts';
+import { openImage } from './open.ts';
+
+export type CreateImageOptions = OutputFormat & {
+  /** The virtual size in bytes; with a backing file by default that file's. */
+  readonly size?: number;
+  /** What the new image builds on, where its format has overlays. */
+  readonly backing?: BackingFile;
+  /** Is the file flushed to its disk before it gets its name? True by default. */
+  readonly flush?: boolean;
+  /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
+  readonly reproducible?: { readonly timestamp: number };
+};
+
+export interface BackingFile {
+  /** Written into the image exactly as it is here: absolute, or relative to the folder of the new image. */
+  readonly file: string;
+  /** Its format. It is not guessed: a guest could make its raw disk look like another format, which is then believed. */
+  readonly format: FormatName;
+  /**
+   * Do not open it: it need not exist, and `size` must be given. Otherwise it is opened once, without what it builds on,
+   * to see that it is of its format, and to learn its size.
+   */
+  readonly unchecked?: boolean;
+}
+
+export interface CreateReport {
+  readonly filename: string;
+  readonly format: FormatName;
+  /** Bytes that the guest sees. */
+  readonly virtualSize: number;
+  /** Bytes of the file. */
+  readonly fileSize: number;
+  readonly backingFile?: string;
+  readonly notes: readonly Note[];
+}
+
+/**
+ * Creates the image file `path`. As with a conversion it appears under its name when it is complete and flushed; an
+ * existing file is replaced then, and not before.
+ * @throws OptionError `bad-option`, `bad-size`; ImageIoError `write-failed`, `not-found`, `same-file`; what
+ * {@link openImage} throws, for the backing file
+ */
+export async function createImage(path: string, options: CreateImageOptions): Promise<CreateReport> {
+  const format = formatNamed(options.format);
+  const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
+  const base = options.backing && (await baseOf(path, format, options.backing));
+  const size = roundedSize(requireGiven(options.size ?? base?.opened?.virtualSize), format.sizeUnit);
+  const writer =
+    base && format.overlayWriter
+      ? format.overlayWriter(size.bytes, createOptions, base)
+      : format.writer(size.bytes, createOptions);
+  return {
+    filename: path,
+    format: format.name,
+    virtualSize: size.bytes,
+    fileSize: await writeEmpty(path, format, writer, options),
+    ...(base && { backingFile: base.name }),
+    notes: size.notes,
+  };
+}
+
+/** Writes an image of no blocks: what a conversion does at its end. Returns the size of the file. */
+async function writeEmpty(
+  path: string,
+  format: Format<FormatName>,
+  writer: Writer,
+  { flush = true, reproducible }: CreateImageOptions,
+): Promise<number> {
+  const identity = reproducible
+    ? contentIdentity(contentDigest().finish(), format.name, writer.virtualSize, reproducible.timestamp)
+    : freshIdentity();
+  const file = await createFileOutput(path, randomBytes(4).toString('hex'), { flushes: flush });
+  try {
+    const target = openFileTarget(file.partialPath, { direct: false });
+    let fileSize: number;
+    try {
+      fileSize = await finishOutput(createOutput(writer), target, identity);
+    } finally {
+      await target.close();
+    }
+    await file.resize(fileSize);
+    await file.commit();
+    return fileSize;
+  } finally {
+    await file.abandon();
+  }
+}
+
+/** @throws OptionError `bad-option` for a format without overlays */
+async function baseOf(path: string, format: Format<FormatName>, backing: BackingFile): Promise<OverlayBase> {
+  if (!format.overlayWriter) {
+    throw new OptionError('bad-option', `${format.name} images do not build on others.`, {
+      format: format.name,
+      hint: 'Choose qcow2 or vhd, or leave the backing file out.',
+    });
+  }
+  const name = backing.file;
+  const baseFormat = formatNamed(backing.format).name;
+  if (backing.unchecked) return { name, format: baseFormat };
+  const place = resolve(dirname(path), requirePlain(name));
+  await requireOtherFile(place, path);
+  await using image = await openImage(place, { format: baseFormat, metadataOnly: true });
+  const { uuid } = image.details.specific;
+  return {
+    name,
+    format: baseFormat,
+    opened: {
+      virtualSize: image.virtualSize,
+      ...(typeof uuid === 'string' && { uuid }),
+      modified: await lastModified(place),
+    },
+  };
+}
+
+/** QEMU takes what stands before a colon for a protocol. @throws OptionError `bad-option` */
+function requirePlain(name: string): string {
+  if (!/^[^/\\]{2,}:/.test(name)) return name;
+  throw new OptionError('bad-option', `${name} is not a plain name, but one with a protocol.`, {
+    hint: `If it is the name of a file, write ./${name}.`,
+  });
+}
+
+function requireGiven(size: number | undefined): number {
+  if (size !== undefined) return size;
+  throw new OptionError('bad-size', 'No size was given.', {
+    hint: 'Give the virtual size, such as 40G; only a backing file that is opened tells one.',
+  });
+}
