@@ -20,6 +20,7 @@ export {
 export type { Progress } from './conversion/run.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
 export { type BackingFile, type CreateImageOptions, type CreateReport, createImage } from './create.ts';
+export { type DigestAlgorithm, type DigestOptions, type DigestReport, digestImage } from './digest.ts';
 export {
   BudgetError,
   CancelledError,

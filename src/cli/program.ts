@@ -5,6 +5,7 @@ import { addCheck } from './commands/check.ts';
 import { addCompare } from './commands/compare.ts';
 import { addConvert } from './commands/convert.ts';
 import { addCreate } from './commands/create.ts';
+import { addDigest } from './commands/digest.ts';
 import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
 import { addMap } from './commands/map.ts';
@@ -21,7 +22,17 @@ export function createProgram(io: CliIo): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('Try diskimg help.');
-  for (const add of [addConvert, addCompare, addInfo, addCheck, addFormats, addMap, addMeasure, addCreate]) {
+  for (const add of [
+    addConvert,
+    addCompare,
+    addDigest,
+    addInfo,
+    addCheck,
+    addFormats,
+    addMap,
+    addMeasure,
+    addCreate,
+  ]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
   }

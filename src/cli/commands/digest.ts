@@ -1,0 +1,67 @@
+/** `diskimg digest`. */
+
+import { type Command, Option } from 'commander';
+import { type DigestAlgorithm, digestImage } from '../../index.ts';
+import {
+  allowPathFlag,
+  type ImageFlags,
+  inputFormatFlag,
+  type OutputFlags,
+  openingOf,
+  optionsFlag,
+  outputFlag,
+} from '../image-flags.ts';
+import type { CliIo } from '../io.ts';
+import { countArgument, virtualSizeArgument } from '../options.ts';
+import { renderNotes } from '../render.ts';
+
+interface DigestFlags extends ImageFlags, OutputFlags {
+  readonly algorithm: DigestAlgorithm;
+  readonly size?: number | 'original';
+  readonly threads?: number;
+}
+
+const EXAMPLES = `
+Examples:
+  diskimg digest disk.qcow2
+  diskimg digest --size original disk.zvhd2
+  diskimg digest --algorithm sha256 disk.vhd
+
+The digest is that of the disk, not of the file: it is the same in every format, and for any number of threads.
+`;
+
+export function addDigest(program: Command, io: CliIo): Command {
+  return program
+    .command('digest')
+    .description('print a digest of the disk that an image holds; zeros cost nothing')
+    .argument('<image>', 'image to read')
+    .addOption(inputFormatFlag())
+    .addOption(optionsFlag('options for reading'))
+    .addOption(allowPathFlag())
+    .addOption(
+      new Option('--algorithm <name>', 'sha256: of all bytes, as sha256sum has it of a raw image; slower')
+        .choices(['diskimg', 'sha256'])
+        .default('diskimg'),
+    )
+    .addOption(
+      new Option(
+        '--size <size>',
+        "size of the disk, more or less zeros; 'original' for what a ZVHD2 remembers",
+      ).argParser(virtualSizeArgument),
+    )
+    .addOption(outputFlag())
+    .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
+    .addHelpText('after', EXAMPLES)
+    .action(async (path: string, flags: DigestFlags) => {
+      const { algorithm, size, threads, output } = flags;
+      const report = await digestImage(path, {
+        algorithm,
+        input: openingOf(flags),
+        ...(size !== undefined && { size }),
+        ...(threads !== undefined && { threads }),
+        signal: io.signal,
+      });
+      if (output === 'human') io.err(renderNotes(report.notes));
+      io.out(output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : `${report.digest}\n`);
+    });
+}
