@@ -10,11 +10,13 @@ import { OptionError } from './errors.ts';
 import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
+import type { OverlayBase } from './image/overlay.ts';
 import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
 import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
 import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
+import { type BackingFile, type ChainBase, findInChain, overlayBase } from './overlay-base.ts';
 import type { Job } from './workers/job.ts';
 import type { JobImage } from './workers/job-image.ts';
 import { availableThreads, createPool } from './workers/pool.ts';
@@ -49,6 +51,11 @@ export type ConvertOptions = OutputFormat & {
    * All of the disk is written, zeros too; what lies behind it stays. A conversion that fails leaves it half written.
    */
   readonly existing?: boolean;
+  /**
+   * Keep this image of the input's chain as what the output builds on, and write only what stands above it. For
+   * formats that have overlays.
+   */
+  readonly backing?: BackingFile;
   /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
   readonly reproducible?: { readonly timestamp: number };
   readonly signal?: AbortSignal;
@@ -91,7 +98,12 @@ export async function convert(
   requireNotAborted(options.signal);
   await using image = await openImages(inputsOf(input), options.input);
   const size = outputSize(image, options.size, settings.format.sizeUnit);
-  const writer = settings.format.writer(size.bytes, settings.createOptions);
+  const { backing } = options;
+  const overlay = backing && {
+    base: await overlayBase(outputPath, settings.format, backing),
+    chain: await findInChain(image, outputPath, backing),
+  };
+  const writer = settings.format.writer(size.bytes, settings.createOptions, overlay?.base);
   for (const path of image.reopen ? filesOf(image.reopen) : []) await requireOtherFile(path, outputPath);
   await requireZerosFrom(image, size.bytes);
 
@@ -99,7 +111,7 @@ export async function convert(
     ? await openExistingOutput(outputPath, size.bytes, settings)
     : await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
   try {
-    const fileSize = await writeImage(image, writer, file, settings, options);
+    const fileSize = await writeImage(image, { writer, overlay }, file, settings, options);
     await file.resize(fileSize);
     await image.requireUnchanged();
     requireNotAborted(options.signal);
@@ -130,6 +142,12 @@ function filesOf(image: JobImage): string[] {
   return [path, ...(dataFile ? [dataFile.path] : []), ...(backing ? filesOf(backing) : [])];
 }
 
+/** What the output builds on, and where that stands in the input's chain. */
+interface Overlay {
+  readonly base: OverlayBase;
+  readonly chain: ChainBase;
+}
+
 /** What is asked for, checked and complete. */
 interface Settings {
   readonly format: ReturnType<typeof formatNamed>;
@@ -156,7 +174,7 @@ function settingsOf(options: ConvertOptions): Settings {
 /** Writes all of the image into the file under construction; returns how long that file is to be. */
 async function writeImage(
   image: OpenedImage,
-  writer: Writer,
+  { writer, overlay }: { readonly writer: Writer; readonly overlay: Overlay | undefined },
   file: FileOutput,
   { format, createOptions, threads, sparseSize, flushes }: Settings,
   { reproducible, signal, onProgress }: ConvertOptions,
@@ -165,14 +183,16 @@ async function writeImage(
   const output = createOutput(writer);
   const turnstile = createTurnstile(writer.dataStart);
   const digests = reproducible !== undefined;
+  const keepsZeros = overlay !== undefined;
   const startPool = (source: JobImage) => () => {
     const job: Job = {
       kind: 'convert',
       source,
       target: { path: file.partialPath, direct: flushes },
-      writer: { format: format.name, virtualSize, options: createOptions },
+      writer: { format: format.name, virtualSize, options: createOptions, base: overlay?.base },
       shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
       sparseSize,
+      keepsZeros,
       digests,
     };
     // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
@@ -189,7 +209,9 @@ async function writeImage(
       output,
       turnstile,
       sparseSize,
+      keepsZeros,
       digests,
+      base: overlay?.chain,
       signal,
       onProgress,
       startPool: image.reopen && startPool(image.reopen),

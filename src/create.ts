@@ -11,13 +11,11 @@ import { type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import type { Format } from './image/format.ts';
 import { resolveOptions } from './image/options.ts';
-import type { OverlayBase } from './image/overlay.ts';
 import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
-import { createFileOutput, requireOtherFile } from './io/file-output.ts';
-import { lastModified } from './io/file-source.ts';
+import { createFileOutput } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { openImage } from './open.ts';
+import { type BackingFile, overlayBase } from './overlay-base.ts';
 
 export type CreateImageOptions = OutputFormat & {
   /** The virtual size in bytes; with a backing file by default that file's. */
@@ -29,18 +27,6 @@ export type CreateImageOptions = OutputFormat & {
   /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
   readonly reproducible?: { readonly timestamp: number };
 };
-
-export interface BackingFile {
-  /** Written into the image exactly as it is here: absolute, or relative to the folder of the new image. */
-  readonly file: string;
-  /** Its format. It is not guessed: a guest could make its raw disk look like another format, which is then believed. */
-  readonly format: FormatName;
-  /**
-   * Do not open it: it need not exist, and `size` must be given. Otherwise it is opened once, without what it builds on,
-   * to see that it is of its format, and to learn its size.
-   */
-  readonly unchecked?: boolean;
-}
 
 export interface CreateReport {
   readonly filename: string;
@@ -57,17 +43,14 @@ export interface CreateReport {
  * Creates the image file `path`. As with a conversion it appears under its name when it is complete and flushed; an
  * existing file is replaced then, and not before.
  * @throws OptionError `bad-option`, `bad-size`; ImageIoError `write-failed`, `not-found`, `same-file`; what
- * {@link openImage} throws, for the backing file
+ * `openImage` throws, for the backing file
  */
 export async function createImage(path: string, options: CreateImageOptions): Promise<CreateReport> {
   const format = formatNamed(options.format);
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
-  const base = options.backing && (await baseOf(path, format, options.backing));
+  const base = options.backing && (await overlayBase(path, format, options.backing));
   const size = roundedSize(requireGiven(options.size ?? base?.opened?.virtualSize), format.sizeUnit);
-  const writer =
-    base && format.overlayWriter
-      ? format.overlayWriter(size.bytes, createOptions, base)
-      : format.writer(size.bytes, createOptions);
+  const writer = format.writer(size.bytes, createOptions, base);
   return {
     filename: path,
     format: format.name,
@@ -103,40 +86,6 @@ async function writeEmpty(
   } finally {
     await file.abandon();
   }
-}
-
-/** @throws OptionError `bad-option` for a format without overlays */
-async function baseOf(path: string, format: Format<FormatName>, backing: BackingFile): Promise<OverlayBase> {
-  if (!format.overlayWriter) {
-    throw new OptionError('bad-option', `${format.name} images do not build on others.`, {
-      format: format.name,
-      hint: 'Choose qcow2 or vhd, or leave the backing file out.',
-    });
-  }
-  const name = backing.file;
-  const baseFormat = formatNamed(backing.format).name;
-  if (backing.unchecked) return { name, format: baseFormat };
-  const place = resolve(dirname(path), requirePlain(name));
-  await requireOtherFile(place, path);
-  await using image = await openImage(place, { format: baseFormat, metadataOnly: true });
-  const { uuid } = image.details.specific;
-  return {
-    name,
-    format: baseFormat,
-    opened: {
-      virtualSize: image.virtualSize,
-      ...(typeof uuid === 'string' && { uuid }),
-      modified: await lastModified(place),
-    },
-  };
-}
-
-/** QEMU takes what stands before a colon for a protocol. @throws OptionError `bad-option` */
-function requirePlain(name: string): string {
-  if (!/^[^/\\]{2,}:/.test(name)) return name;
-  throw new OptionError('bad-option', `${name} is not a plain name, but one with a protocol.`, {
-    hint: `If it is the name of a file, write ./${name}.`,
-  });
 }
 
 function requireGiven(size: number | undefined): number {

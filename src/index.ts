@@ -8,6 +8,7 @@
  *     console.log(image.virtualSize);
  */
 
+export { type GuestRange, guestChunks } from './cat.ts';
 export { type CheckOptions, checkImage, type ImageCheck } from './check.ts';
 export {
   type ComparedImage,
@@ -19,7 +20,7 @@ export {
 } from './compare.ts';
 export type { Progress } from './conversion/run.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
-export { type BackingFile, type CreateImageOptions, type CreateReport, createImage } from './create.ts';
+export { type CreateImageOptions, type CreateReport, createImage } from './create.ts';
 export { type DigestAlgorithm, type DigestOptions, type DigestReport, digestImage } from './digest.ts';
 export {
   BudgetError,
@@ -52,4 +53,6 @@ export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
+export type { BackingFile } from './overlay-base.ts';
 export type { Reference, ReferenceRules } from './references.ts';
+export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';

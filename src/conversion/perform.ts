@@ -21,6 +21,8 @@ export interface Workshop {
   readonly turnstile: Turnstile;
   /** Zeros are looked for in steps of this many bytes and not written; 0: everything is written. */
   readonly sparseSize: number;
+  /** Are zeros stored as well, because a backing file would show otherwise? */
+  readonly keepsZeros: boolean;
   /** Are the stored blocks digested, for an identity that comes from the content? */
   readonly digests: boolean;
 }
@@ -58,7 +60,7 @@ export function performer(workshop: Workshop): Performer {
     requireOpen(workshop.turnstile);
     const loaded = await readTask(task);
     const { output } = workshop;
-    const blocks = [...storedBlocksOf(loaded, output.writer.unit)];
+    const blocks = [...storedBlocksOf(loaded, output.writer.unit, workshop.keepsZeros)];
     const written =
       output.kind === 'appender'
         ? await append(workshop, output, task, blocks, arena)
@@ -71,10 +73,14 @@ interface Loaded extends GuestRange {
   readonly bytes: Uint8Array;
 }
 
-function* storedBlocksOf(loaded: readonly Loaded[], unit: number): Generator<LoadedBlock> {
+function* storedBlocksOf(
+  loaded: readonly Loaded[],
+  unit: number,
+  keepsZeros: boolean,
+): Generator<LoadedBlock> {
   for (const { from, bytes } of loaded) {
     for (let at = 0; at < bytes.length; at += unit) {
-      if (isZeroWithin(bytes, at, at + unit)) continue;
+      if (!keepsZeros && isZeroWithin(bytes, at, at + unit)) continue;
       yield { block: (from + at) / unit, bytes: bytes.subarray(at, at + unit) };
     }
   }

@@ -77,12 +77,7 @@ export function requireNotAborted(signal: AbortSignal | undefined): void {
 }
 
 /** The extents of the source that are on the target's disk; where no hole may be left, all of it is data. */
-async function* extentsToConvert({
-  image,
-  output,
-  sparseSize,
-  base,
-}: Conversion): AsyncGenerator<Extent> {
+async function* extentsToConvert({ image, output, sparseSize, base }: Conversion): AsyncGenerator<Extent> {
   const { writer } = output;
   if (base) {
     yield* extentsAbove(image, base, writer.virtualSize);

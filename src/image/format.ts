@@ -1,5 +1,6 @@
 /** What a format is: how to recognise it, read it and write it. One folder each under `formats/`. */
 
+import type { ByteEditor } from '../io/editor.ts';
 import type { ByteSource } from '../io/source.ts';
 import type { CheckFigures, CheckRequest } from './check.ts';
 import type { OptionSpecs, OptionValues } from './options.ts';
@@ -60,14 +61,12 @@ export interface Format<
   /**
    * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
    * give the same writer on every thread.
+   * @param base what the image builds on, for formats with overlays only
    * @throws OptionError when the format cannot hold the size, or options contradict each other
    */
-  writer(virtualSize: number, options: OptionValues<CreateSpecs>): Writer;
-  /**
-   * The same for an image over another one, its base; left out by a format that has no such images.
-   * @throws OptionError also where the base does not suit
-   */
-  overlayWriter?(virtualSize: number, options: OptionValues<CreateSpecs>, base: OverlayBase): Writer;
+  writer(virtualSize: number, options: OptionValues<CreateSpecs>, base?: OverlayBase): Writer;
+  /** Are there images of this format that build on another one, the `base` of their writer? */
+  readonly hasOverlays?: true;
   /**
    * Walks all metadata and reports what contradicts it; opens nothing that the image names. Left out by a format that
    * has nothing to check.
@@ -75,6 +74,13 @@ export interface Format<
    * @throws BudgetError, CancelledError, ImageIoError
    */
   check?(source: ByteSource, request: CheckRequest<OptionValues<OpenSpecs>>): Promise<CheckFigures>;
+  /**
+   * Grows the disk of an image in place to `virtualSize`, a multiple of {@link Format.sizeUnit} and more than it has.
+   * Writes metadata and zeros only; wherever it stops, the file is an image of the old size or of the new one, with the
+   * same bytes. Left out by a format that cannot.
+   * @throws UnsupportedFeatureError, CorruptImageError, OptionError before anything is written
+   */
+  grow?(file: ByteEditor, virtualSize: number): Promise<void>;
 }
 
 /** Declares a format; infers the types of its options. */

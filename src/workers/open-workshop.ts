@@ -8,7 +8,7 @@ import type { Job } from './job.ts';
 import { openJobImage } from './job-image.ts';
 
 export async function openWorkshop({ source, target, writer, shared, ...settings }: Job): Promise<Workshop> {
-  const outputWriter = formatNamed(writer.format).writer(writer.virtualSize, writer.options);
+  const outputWriter = formatNamed(writer.format).writer(writer.virtualSize, writer.options, writer.base);
   return {
     image: await openJobImage(source),
     target: openFileTarget(target.path, target),

@@ -104,6 +104,56 @@ describeWith(['qemu-img', 'qemu-io'], 'chains', () => {
     expect(sha256(readFileSync(back))).toBe(expected);
   });
 
+  test.each([
+    ['base-zlib.qcow2', 'qcow2', {}],
+    ['over-zlib.qcow2', 'qcow2', {}],
+    ['over-zlib.qcow2', 'qcow2', { compress: true }],
+    ['over-zlib.qcow2', 'qcow2', { clusterSize: 4096 }],
+  ] as const)('kept down to %s (%s, %j): only what differs is written', async (file, format, options) => {
+    const [source, output] = [at('three-high.qcow2'), at('kept.qcow2')];
+    const expected = await qemuSha256(source, 'qcow2');
+    for (const threads of [1, 3]) {
+      const { fileSize } = await convert(source, output, {
+        format: 'qcow2',
+        options,
+        threads,
+        input: { allowPaths: [folder] },
+        backing: { file, format },
+      });
+      expect(fileSize).toBeLessThan(12 * MiB);
+      expect(await qemuSha256(output, 'qcow2')).toBe(expected);
+      expect(await qemuInfo('qcow2', output)).toMatchObject({ 'backing-filename': file });
+      await qemuImg(['check', '-q', '-f', 'qcow2', output]);
+      expect(await guestSha256(output, { allowPaths: [folder] }, 2)).toBe(expected);
+    }
+  });
+
+  test('a differencing VHD over a VHD that is kept', async () => {
+    const [child, copy] = [at('child.vhd'), at('copy.vhd')];
+    const expected = await qemuSha256(at('over-vhd.qcow2'), 'qcow2');
+    await convert(at('over-vhd.qcow2'), child, {
+      format: 'vhd',
+      input: { allowPaths: [folder] },
+      backing: { file: 'base.vhd', format: 'vhd' },
+    });
+    expect(await guestSha256(child, { allowPaths: [folder] }, 2)).toBe(expected);
+    expect(statSync(child).size).toBeLessThan(12 * MiB);
+    await expect(openImage(child)).rejects.toMatchObject({ code: 'needs-parent' });
+    copyFileSync(at('base.vhd'), copy);
+    await qemuImg(['convert', '-O', 'vpc', '-o', 'force_size=on', at('base.raw'), at('base.vhd')]);
+    await expect(openImage(child, { allowPaths: [folder] })).rejects.toMatchObject({ code: 'bad-chain' });
+    copyFileSync(copy, at('base.vhd'));
+  });
+
+  test('only an image of the chain can be kept', async () => {
+    const converting = convert(at('over-raw.qcow2'), at('never.qcow2'), {
+      format: 'qcow2',
+      input: { allowPaths: [folder] },
+      backing: { file: 'over-zlib.qcow2', format: 'qcow2' },
+    });
+    await expect(converting).rejects.toMatchObject({ code: 'bad-option' });
+  });
+
   test('a backing file that is written while it is read is noticed', async () => {
     const top = at('over-raw.qcow2');
     const changing = convert(top, temp('never.raw'), {

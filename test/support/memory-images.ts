@@ -76,6 +76,7 @@ export async function writeImage(
       output: outputOver(writer, sharedMemory(output)),
       turnstile,
       sparseSize,
+      keepsZeros: false,
       digests: true,
     }),
   );

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import {
+  type BackingFile,
   type ConvertOptions,
   type ConvertReport,
   convert,
@@ -41,6 +42,8 @@ export interface ConvertFlags {
   readonly cache: (typeof CACHE_MODES)[number];
   readonly snapshot?: string;
   readonly existing?: true;
+  readonly backing?: string;
+  readonly backingFormat?: FormatName;
   readonly allowPath: readonly string[];
   readonly maxChainDepth?: number;
   readonly reproducible?: true;
@@ -56,6 +59,7 @@ Examples:
   diskimg convert -O vhd -o subformat=fixed --sparse=off disk.qcow2 disk.vhd
   diskimg convert --size original disk.zvhd2 disk.raw
   diskimg convert --allow-path . overlay.qcow2 flat.raw
+  diskimg convert --allow-path . -B base.qcow2 -F qcow2 overlay.qcow2 smaller.qcow2
   diskimg convert -l before-update disk.qcow2 old.raw
 `;
 
@@ -108,6 +112,8 @@ export function addConvert(program: Command, io: CliIo): Command {
     )
     .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
     .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
+    .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
+    .addOption(format('-F, --backing-format <format>', 'its format'))
     .addOption(allowPathFlag())
     .addOption(maxChainDepthFlag())
     .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
@@ -154,6 +160,14 @@ async function runConvert(
     io.err(cacheNote(flags.cache) + summary(destination, report, Date.now() - started, io.isTerminal));
 }
 
+/** @throws OptionError `bad-option` */
+function backingFile(file: string, format: FormatName | undefined): BackingFile {
+  if (format) return { file, format };
+  throw new OptionError('bad-option', '-B needs the format of the backing file.', {
+    hint: 'Say it with -F: a guest could make its raw disk look like another format.',
+  });
+}
+
 function cacheNote(mode: ConvertFlags['cache']): string {
   if (mode === 'writeback' || mode === 'unsafe') return '';
   return `diskimg: note: [cache-ignored] -t ${mode} is treated as writeback: the output is flushed at the end.\n`;
@@ -177,6 +191,7 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
     ...(sparseSize !== undefined && { sparseSize }),
     ...(flags.cache === 'unsafe' && { flush: false }),
     ...(flags.existing && { existing: true }),
+    ...(flags.backing !== undefined && { backing: backingFile(flags.backing, flags.backingFormat) }),
     ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
   } as ConvertOptions; // checked against the declarations of the formats by the library
 }

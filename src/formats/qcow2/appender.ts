@@ -16,6 +16,7 @@ import {
   type StoredBlocks,
 } from '../../image/appender.ts';
 import type { Frontier } from '../../image/frontier.ts';
+import type { OverlayBase } from '../../image/overlay.ts';
 import { EntryHigh } from './structs.ts';
 import {
   COPIED,
@@ -31,8 +32,8 @@ import {
 } from './tables.ts';
 
 /** @throws OptionError */
-export function qcow2Appender(virtualSize: number, options: Qcow2Options): Appender {
-  const shape = qcow2Shape(virtualSize, options);
+export function qcow2Appender(virtualSize: number, options: Qcow2Options, base?: OverlayBase): Appender {
+  const shape = qcow2Shape(virtualSize, options, base);
   const { clusterSize, compressionType, compressionLevel } = options;
   const codec = compressionType === 'zstd' ? 'zstd' : 'deflate';
   return {

@@ -7,6 +7,7 @@ import { qcow2Appender } from './appender.ts';
 import { checkQcow2 } from './check.ts';
 import { qcow2Layout } from './layout.ts';
 import { openQcow2 } from './reader.ts';
+import { growQcow2 } from './resize.ts';
 import { MAGIC } from './structs.ts';
 
 export const qcow2 = defineFormat({
@@ -38,7 +39,8 @@ export const qcow2 = defineFormat({
   probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC,
   open: openQcow2,
   check: checkQcow2,
-  writer: (virtualSize, options) =>
-    options.compress ? qcow2Appender(virtualSize, options) : qcow2Layout(virtualSize, options),
-  overlayWriter: qcow2Layout,
+  hasOverlays: true,
+  grow: growQcow2,
+  writer: (virtualSize, options, base) =>
+    options.compress ? qcow2Appender(virtualSize, options, base) : qcow2Layout(virtualSize, options, base),
 });

@@ -6,6 +6,7 @@ import { choice } from '../../image/options.ts';
 import { checkVhd } from './check.ts';
 import { vhdDifferencing, vhdLayout } from './layout.ts';
 import { openVhd } from './reader.ts';
+import { growVhd } from './resize.ts';
 import { FOOTER_COOKIE } from './structs.ts';
 
 const isFooter = (bytes: Uint8Array): boolean =>
@@ -38,6 +39,8 @@ export const vhd = defineFormat({
     isFooter(head) || isFooter(tail) || (tail.length === SECTOR && isFooter(tail.subarray(1))),
   open: openVhd,
   check: checkVhd,
-  writer: (virtualSize, { subformat }) => vhdLayout(virtualSize, subformat),
-  overlayWriter: (virtualSize, { subformat }, base) => vhdDifferencing(virtualSize, subformat, base),
+  hasOverlays: true,
+  grow: growVhd,
+  writer: (virtualSize, { subformat }, base) =>
+    base ? vhdDifferencing(virtualSize, subformat, base) : vhdLayout(virtualSize, subformat),
 });
