@@ -2,6 +2,12 @@
 export interface ProcessIo {
   /** Results. */
   out(text: string): void;
+  /**
+   * Results that are bytes. Done when they are written, so that no more is read than is taken; false when nobody reads
+   * them any more.
+   * @throws ImageIoError `write-failed`
+   */
+  write(bytes: Uint8Array): Promise<boolean>;
   /** Errors, notes and progress. */
   err(text: string): void;
   /** Is the error stream a terminal, on which a line can be drawn over? */

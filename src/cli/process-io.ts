@@ -1,14 +1,31 @@
 /** The real process as the command line sees it. */
 
+import { ImageIoError } from '../index.ts';
 import type { ProcessIo } from './io.ts';
 
 export function processIo(signal: AbortSignal): ProcessIo {
-  // A reader that goes away (`| head`) is not an error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+  /** Those that `write` has told of. */
+  const told = new WeakSet<Error>();
+  process.stdout.on('error', (error) => {
+    if (!isGone(error) && !told.has(error)) throw error;
   });
   return {
     out: (text) => void process.stdout.write(text),
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => {
+          if (error && !isGone(error)) {
+            told.add(error);
+            reject(
+              new ImageIoError('write-failed', `Output cannot be written: ${error.message}.`, {
+                cause: error,
+              }),
+            );
+          } else {
+            resolve(!error);
+          }
+        });
+      }),
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stderr.isTTY === true,
     columns: process.stderr.columns ?? 80,
@@ -16,6 +33,10 @@ export function processIo(signal: AbortSignal): ProcessIo {
     signal,
   };
 }
+
+/** A reader that goes away (`| head`) is not an error of ours. */
+const isGone = ({ code }: NodeJS.ErrnoException): boolean =>
+  code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 
 /** Aborted by the first signal that asks to stop; a second one ends the process at once. */
 export function abortOnSignals(): AbortSignal {

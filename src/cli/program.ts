@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and what they take. */
 
 import { Command, Option } from 'commander';
+import { addCat } from './commands/cat.ts';
 import { addCheck } from './commands/check.ts';
 import { addCompare } from './commands/compare.ts';
 import { addConvert } from './commands/convert.ts';
@@ -26,6 +27,7 @@ export function createProgram(io: CliIo): Command {
     addConvert,
     addCompare,
     addDigest,
+    addCat,
     addInfo,
     addCheck,
     addFormats,

@@ -16,6 +16,11 @@ export async function diskimg(argv: readonly string[], io: Partial<ProcessIo> = 
     out: (text) => {
       out += text;
     },
+    // Bytes are printed as characters of the same number.
+    write: async (bytes) => {
+      out += Buffer.from(bytes).toString('latin1');
+      return true;
+    },
     err: (text) => {
       err += text;
     },
