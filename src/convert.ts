@@ -115,7 +115,7 @@ export async function convert(
     await file.resize(fileSize);
     await image.requireUnchanged();
     requireNotAborted(options.signal);
-    await file.commit();
+    await file.commit(options.signal);
     return {
       inputFormat: image.format,
       outputFormat: settings.format.name,

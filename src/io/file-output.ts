@@ -4,9 +4,9 @@
  */
 
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { ImageIoError, OptionError } from '../errors.ts';
+import { CancelledError, ImageIoError, OptionError } from '../errors.ts';
 import { openFileSource } from './file-source.ts';
 import { cannotWrite } from './file-target.ts';
 
@@ -15,9 +15,15 @@ export interface FileOutput {
   readonly partialPath: string;
   /** Sets the length in bytes; what was not written reads as zeros. */
   resize(size: number): Promise<void>;
-  /** Flushes the file to its disk and gives it its name. @throws ImageIoError `write-failed` */
-  commit(): Promise<void>;
-  /** Removes the file. Safe to call after {@link FileOutput.commit}, and twice. */
+  /**
+   * Flushes the file to its disk and gives it its name.
+   * @throws ImageIoError `write-failed`; CancelledError when `signal` was aborted before the file got its name
+   */
+  commit(signal?: AbortSignal): Promise<void>;
+  /**
+   * Removes the file, if it is there and the system allows it. Never throws, so that the error for which it is called
+   * is seen. Safe to call after {@link FileOutput.commit}, and twice.
+   */
   abandon(): Promise<void>;
 }
 
@@ -44,9 +50,10 @@ export async function createFileOutput(
   return {
     partialPath,
     resize: (size) => guard(handle.truncate(size)),
-    async commit() {
+    async commit(signal) {
       if (flushes) await guard(handle.sync());
       await guard(handle.close());
+      requireNotAborted(signal); // the flush may have taken a while
       await guard(rename(partialPath, finalPath));
       state = 'committed';
       if (flushes) await guard(flushFolder(folder));
@@ -54,8 +61,8 @@ export async function createFileOutput(
     async abandon() {
       if (state !== 'open') return;
       state = 'abandoned';
-      await closeQuietly(handle);
-      await guard(unlink(partialPath));
+      if (handle.fd >= 0) await handle.close().catch(() => {}); // a commit that failed later has closed it
+      await unlink(partialPath).catch(() => {});
     },
   };
 }
@@ -82,14 +89,10 @@ export async function openExistingOutput(
     resize: async () => {},
     async commit() {
       if (!flushes) return;
-      const handle = await open(path, 'r+');
-      try {
-        await handle.sync();
-      } catch (cause) {
+      const flushed = open(path, 'r+').then((handle) => handle.sync().finally(() => handle.close()));
+      await flushed.catch((cause) => {
         throw cannotWrite(path, undefined, cause);
-      } finally {
-        await handle.close();
-      }
+      });
     },
     abandon: async () => {},
   };
@@ -142,7 +145,7 @@ async function flushFolder(folder: string): Promise<void> {
 const isUnsupported = (cause: unknown): boolean =>
   ['EINVAL', 'EPERM', 'ENOTSUP', 'EBADF'].includes((cause as NodeJS.ErrnoException).code ?? '');
 
-/** The handle may have been closed by a commit that failed later. */
-async function closeQuietly(handle: FileHandle): Promise<void> {
-  if (handle.fd >= 0) await handle.close();
+/** @throws CancelledError */
+function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CancelledError({ cause: signal.reason });
 }

@@ -25,8 +25,14 @@ const MIN_DIRECT = 64 * 1024;
  * @throws ImageIoError `write-failed`
  */
 export function openFileTarget(path: string, { direct }: { readonly direct: boolean }): ByteTarget {
-  const fd = openSync(path, 'r+');
-  let directFd = direct ? openDirect(path) : undefined;
+  const fd = guarded(path, () => openSync(path, 'r+'));
+  let directFd: number | undefined;
+  try {
+    if (direct) directFd = openDirect(path);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 
   /** Writes the parts directly; false where the system does not take them so. */
   function wroteDirectly(parts: readonly Uint8Array[], fileOffset: number): boolean {
@@ -53,10 +59,23 @@ export function openFileTarget(path: string, { direct }: { readonly direct: bool
       }
     },
     async close() {
-      closeSync(fd);
-      if (directFd !== undefined) closeSync(directFd);
+      // Some filesystems tell only now that a write has failed.
+      try {
+        guarded(path, () => closeSync(fd));
+      } finally {
+        if (directFd !== undefined) closeSync(directFd);
+      }
     },
   };
+}
+
+/** @throws ImageIoError `write-failed` for what the system says */
+function guarded<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (cause) {
+    throw cannotWrite(path, undefined, cause);
+  }
 }
 
 /** Undefined where there is no direct I/O: O_DIRECT is Linux's, and not every filesystem has it. */
@@ -110,9 +129,23 @@ function dropBytes(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   return rest;
 }
 
+const FULL = 'The disk is full: free some space, or write elsewhere.';
+const LIMITED = 'A limit on the size of files is met (ulimit -f, a quota, the filesystem): write elsewhere.';
+const FORBIDDEN = 'Check the permissions of the folder, or write elsewhere.';
+
+/** What a user can do about an error of the system. */
+const hints: Readonly<Record<string, string>> = {
+  ENOSPC: FULL,
+  EDQUOT: LIMITED,
+  EFBIG: LIMITED,
+  EACCES: FORBIDDEN,
+  EPERM: FORBIDDEN,
+  EROFS: FORBIDDEN,
+};
+
 export function cannotWrite(path: string, fileOffset: number | undefined, cause: unknown): ImageIoError {
   const { code, message } = cause as NodeJS.ErrnoException;
-  const hint = code === 'ENOSPC' ? 'The disk is full: free some space, or write elsewhere.' : undefined;
+  const hint = hints[code ?? ''];
   return new ImageIoError('write-failed', `${path} cannot be written: ${message}.`, {
     fileOffset,
     cause,
