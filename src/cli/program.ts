@@ -11,6 +11,7 @@ import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
 import { addMap } from './commands/map.ts';
 import { addMeasure } from './commands/measure.ts';
+import { addResize } from './commands/resize.ts';
 import type { CliIo } from './io.ts';
 import { version } from './version.ts';
 
@@ -34,6 +35,7 @@ export function createProgram(io: CliIo): Command {
     addMap,
     addMeasure,
     addCreate,
+    addResize,
   ]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));

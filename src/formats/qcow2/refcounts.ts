@@ -72,7 +72,7 @@ export async function storedRefcounts(
 }
 
 /** Entries of less than a byte fill it from its least significant bit on. */
-function refcountDecoder(order: number): (view: DataView, entry: number) => number {
+export function refcountDecoder(order: number): (view: DataView, entry: number) => number {
   switch (order) {
     case 3:
       return (view, entry) => view.getUint8(entry);
@@ -87,6 +87,30 @@ function refcountDecoder(order: number): (view: DataView, entry: number) => numb
       const perByte = 8 / bits;
       return (view, entry) =>
         (view.getUint8(Math.floor(entry / perByte)) >> ((entry % perByte) * bits)) & (2 ** bits - 1);
+    }
+  }
+}
+
+/** The inverse. */
+export function refcountEncoder(order: number): (view: DataView, entry: number, refcount: number) => void {
+  switch (order) {
+    case 3:
+      return (view, entry, refcount) => view.setUint8(entry, refcount);
+    case 4:
+      return (view, entry, refcount) => view.setUint16(entry * 2, refcount);
+    case 5:
+      return (view, entry, refcount) => view.setUint32(entry * 4, refcount);
+    case 6:
+      return (view, entry, refcount) => view.setBigUint64(entry * 8, BigInt(refcount));
+    default: {
+      const bits = 2 ** order;
+      const perByte = 8 / bits;
+      return (view, entry, refcount) => {
+        const at = Math.floor(entry / perByte);
+        const shift = (entry % perByte) * bits;
+        const others = view.getUint8(at) & ~((2 ** bits - 1) << shift);
+        view.setUint8(at, others | (refcount << shift));
+      };
     }
   }
 }

@@ -4,6 +4,7 @@ import { defineFormat } from '../../image/format.ts';
 import { checkRaw } from './check.ts';
 import { rawLayout } from './layout.ts';
 import { openRaw } from './reader.ts';
+import { growRaw } from './resize.ts';
 
 export const raw = defineFormat({
   name: 'raw',
@@ -17,5 +18,6 @@ export const raw = defineFormat({
   probe: () => false,
   open: async (source) => openRaw(source),
   check: checkRaw,
+  grow: growRaw,
   writer: (virtualSize) => rawLayout(virtualSize),
 });

@@ -206,7 +206,7 @@ async function openBlocks(source: ByteSource, found: FoundFooter, virtualSize: n
   return { header, headerOffset, blockSize, bitmapSize, table };
 }
 
-async function readHeader(
+export async function readHeader(
   source: ByteSource,
   footer: VhdFooter,
 ): Promise<{ header: DynamicHeader; headerOffset: number }> {
