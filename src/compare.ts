@@ -12,6 +12,7 @@ import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } f
 import { comparer } from './scan/compare.ts';
 import { type Differences, joined } from './scan/differences.ts';
 import { planComparison } from './scan/plan-comparison.ts';
+import type { ReadingProgress } from './scan/progress.ts';
 import type { CompareJob } from './workers/job-kinds.ts';
 import { availableThreads, createPool, requireThreads } from './workers/pool.ts';
 
@@ -30,6 +31,8 @@ export interface CompareOptions {
   /** Worker threads, by default as many as the machine runs at once. The report does not depend on it. */
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** Called after each task, in guest order. */
+  readonly onProgress?: (progress: ReadingProgress) => void;
 }
 
 /** One of the two images. */
@@ -116,7 +119,7 @@ const describe = ({ source, format, virtualSize }: OpenedImage): ComparedImage =
 async function differences(
   a: OpenedImage,
   b: OpenedImage,
-  { threads, stopAtFirst, signal }: CompareOptions,
+  { threads, stopAtFirst, signal, onProgress }: CompareOptions,
 ): Promise<Differences | undefined> {
   // Every thread decodes a sequential image from its start.
   const isSequential = a.isSequential || b.isSequential;
@@ -131,8 +134,9 @@ async function differences(
   );
   let found: Differences | undefined;
   try {
-    for await (const { result } of runTasks(tasks, executor, () => {})) {
+    for await (const { task, result } of runTasks(tasks, executor, () => {})) {
       requireNotAborted(signal);
+      onProgress?.({ doneBytes: task.ranges.at(-1)?.to ?? 0, totalBytes: size });
       found = joined(found, result);
       if (found && stopAtFirst) break;
     }
@@ -140,6 +144,7 @@ async function differences(
     await executor.close();
   }
   requireNotAborted(signal);
+  onProgress?.({ doneBytes: size, totalBytes: size });
   return found;
 }
 

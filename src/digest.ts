@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { MiB } from './binary/align.ts';
 import { type Executor, runTasks, staffed } from './conversion/executor.ts';
-import { planShape, planTasks, type Task } from './conversion/plan.ts';
+import { planShape, planTasks, type Task, taskEnd } from './conversion/plan.ts';
 import { requireNotAborted } from './conversion/run.ts';
 import { outputSize, requireZerosFrom } from './conversion/size.ts';
 import type { FormatName } from './formats/index.ts';
@@ -13,6 +13,7 @@ import type { Note } from './image/reader.ts';
 import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 import { DIGEST_BLOCK, digester } from './scan/digest.ts';
 import { type LoadTask, loadedParts, loader } from './scan/load.ts';
+import type { ReadingProgress } from './scan/progress.ts';
 import type { DigestJob, LoadJob } from './workers/job-kinds.ts';
 import { availableThreads, createPool, requireThreads, windowOf } from './workers/pool.ts';
 
@@ -32,6 +33,8 @@ export interface DigestOptions {
   /** Worker threads, by default as many as the machine runs at once. The digest does not depend on it. */
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** Called after each task, in guest order. */
+  readonly onProgress?: (progress: ReadingProgress) => void;
 }
 
 export interface DigestReport {
@@ -66,6 +69,7 @@ export async function digestImage(input: ImageInput, options: DigestOptions = {}
       ? `sha256:${await sha256Of(image, size.bytes, options)}`
       : `diskimg-1:${await contentDigestOf(image, size.bytes, options)}`;
   await image.requireUnchanged();
+  options.onProgress?.({ doneBytes: size.bytes, totalBytes: size.bytes });
   return {
     filename: image.source.name,
     format: image.format,
@@ -86,7 +90,7 @@ async function contentDigestOf(image: OpenedImage, virtualSize: number, options:
   const size = new DataView(new ArrayBuffer(8));
   size.setBigUint64(0, BigInt(virtualSize));
   const hash = createHash('sha256').update('diskimg-digest-1\n').update(size);
-  for await (const { result } of results(tasks, executor, options)) hash.update(result);
+  for await (const { result } of results(tasks, executor, virtualSize, options)) hash.update(result);
   return hash.digest('hex');
 }
 
@@ -107,7 +111,7 @@ async function sha256Of(image: OpenedImage, virtualSize: number, options: Digest
   const hash = createHash('sha256');
   let hashed = 0;
   // A slot is not used again before the loop asks for the next task.
-  for await (const { task } of results(tasks, executor, options)) {
+  for await (const { task } of results(tasks, executor, virtualSize, options)) {
     for (const { from, bytes } of loadedParts(task, slots)) {
       await hashZeros(hash, from - hashed, options.signal);
       const onDisk = bytes.subarray(0, virtualSize - from);
@@ -128,15 +132,17 @@ const threadsFor = ({ isSequential }: OpenedImage, { threads }: DigestOptions): 
   isSequential ? 1 : (threads ?? availableThreads());
 
 /** What comes of the tasks, in their order. */
-async function* results<T, R>(
+async function* results<T extends Task, R>(
   tasks: AsyncIterable<T>,
   executor: Executor<T, R>,
-  { signal }: DigestOptions,
+  virtualSize: number,
+  { signal, onProgress }: DigestOptions,
 ): AsyncGenerator<{ readonly task: T; readonly result: R }> {
   try {
     for await (const finished of runTasks(tasks, executor, () => {})) {
       requireNotAborted(signal);
       yield finished;
+      onProgress?.({ doneBytes: Math.min(taskEnd(finished.task), virtualSize), totalBytes: virtualSize });
     }
   } finally {
     await executor.close();

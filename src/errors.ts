@@ -92,7 +92,7 @@ export class BudgetError extends ImageError {}
 /** The caller asked to stop. */
 export class CancelledError extends ImageError {
   constructor(details: ErrorDetails = {}) {
-    super('cancelled', 'The conversion was cancelled.', details);
+    super('cancelled', 'The work was cancelled.', details);
   }
 }
 

@@ -56,3 +56,4 @@ export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } f
 export type { BackingFile } from './overlay-base.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
+export type { ReadingProgress } from './scan/progress.ts';

@@ -1,12 +1,15 @@
 /** Progress for people (a line that is drawn over) and for programs (one JSON object a line). */
 
-import type { Progress } from '../index.ts';
+import { Option } from 'commander';
+import type { ReadingProgress } from '../index.ts';
+import type { CliIo } from './io.ts';
 import { humanSize } from './render.ts';
+import { errorEvent } from './render-error.ts';
 
 const SECOND = 1000;
 
 /** A bar with share, rate and time left, at most `columns` characters. */
-export function progressLine(progress: Progress, elapsed: number, columns: number): string {
+export function progressLine(progress: ReadingProgress, elapsed: number, columns: number): string {
   const { doneBytes, totalBytes } = progress;
   const share = totalBytes === 0 ? 1 : doneBytes / totalBytes;
   const rate = elapsed > 0 ? doneBytes / (elapsed / SECOND) : 0;
@@ -28,7 +31,7 @@ export function duration(seconds: number): string {
 
 /** How a command shows its progress. */
 export interface ProgressView {
-  update(progress: Progress): void;
+  update(progress: ReadingProgress): void;
   /** Clears what was drawn. */
   end(): void;
 }
@@ -81,3 +84,44 @@ export function jsonView(err: (text: string) => void, now: () => number): Progre
 }
 
 export const silentView: ProgressView = { update() {}, end() {} };
+
+/** How the user wants it. */
+export interface ProgressFlags {
+  readonly bar?: true;
+  readonly quiet?: true;
+  readonly progress?: 'json';
+}
+
+export const barFlag = (): Option => new Option('-p, --bar', 'show progress also where there is no terminal');
+
+export const progressFlag = (): Option =>
+  new Option('--progress <kind>', 'events as JSON lines on stderr').choices(['json']);
+
+function progressView(flags: ProgressFlags, { err, isTerminal, columns }: CliIo): ProgressView {
+  if (flags.progress === 'json') return jsonView(err, Date.now);
+  if (flags.quiet) return silentView;
+  if (isTerminal) return barView(err, columns, Date.now);
+  return flags.bar ? linesView(err) : silentView;
+}
+
+/** Does the work and shows its progress; how it ends is an event too. */
+export async function withProgress<Report extends object>(
+  flags: ProgressFlags,
+  io: CliIo,
+  work: (onProgress: ProgressView['update']) => Promise<Report>,
+): Promise<Report> {
+  const view = progressView(flags, io);
+  const tell = (event: object): void => {
+    if (flags.progress === 'json') io.err(`${JSON.stringify(event)}\n`);
+  };
+  try {
+    const report = await work(view.update);
+    view.end();
+    tell({ event: 'done', ...report });
+    return report;
+  } catch (error) {
+    view.end();
+    tell(errorEvent(error));
+    throw error;
+  }
+}

@@ -132,7 +132,7 @@ describe('diskimg convert', () => {
   it('leaves nothing when it is cancelled', async () => {
     const signal = AbortSignal.abort(new Error('The process got SIGINT.'));
     const { code, err } = await diskimg(['convert', debian, temp('g.raw')], { signal });
-    expect({ code, err }).toEqual({ code: 1, err: 'diskimg: [cancelled] The conversion was cancelled.\n' });
+    expect({ code, err }).toEqual({ code: 1, err: 'diskimg: [cancelled] The work was cancelled.\n' });
     expect(readdirSync(temp('.')).filter((name) => name.includes('g.raw'))).toEqual([]);
   });
 });

@@ -65,6 +65,33 @@ describe('diskimg compare', () => {
     });
   });
 
+  it('shows its progress', async () => {
+    const paths = [temp('a.raw'), temp('b.raw')];
+    const { err } = await diskimg(['compare', '-p', ...paths]);
+    expect(err.trim().split('\n').at(-1)).toBe('100 %');
+    const events = (await diskimg(['compare', '--progress', 'json', ...paths])).err.trim().split('\n');
+    expect(events.map((line) => JSON.parse(line)).slice(-2)).toEqual([
+      { event: 'progress', doneBytes: SIZE, totalBytes: SIZE, elapsedMs: expect.any(Number) },
+      expect.objectContaining({ event: 'done', identical: false, firstDifference: 1000 }),
+    ]);
+  });
+
+  it('opens each image with options of its own', async () => {
+    const flags = ['--second-options', 'size=current', '-F', 'vhd'];
+    await convert(temp('a.raw'), temp('a.vhd'), { format: 'vhd' });
+    expect((await diskimg(['compare', ...flags, temp('a.raw'), temp('a.vhd')])).code).toBe(0);
+    const { code, err } = await diskimg([
+      'compare',
+      '--first-options',
+      'size=current',
+      '-f',
+      'raw',
+      'a',
+      'b',
+    ]);
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('raw has no option size') });
+  });
+
   it('prints nothing with -q', async () => {
     const same = await diskimg(['compare', '-q', temp('a.raw'), temp('a.qcow2')]);
     expect(same).toEqual({ code: 0, out: '', err: '' });

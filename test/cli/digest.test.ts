@@ -30,6 +30,16 @@ describe('diskimg digest', () => {
     expect(out).toBe(`sha256:${sha256(disk)}\n`);
   });
 
+  it('shows its progress', async () => {
+    const { out, err } = await diskimg(['digest', '--progress', 'json', temp('a.qcow2')]);
+    const events = err.trim().split('\n');
+    expect(events.map((line) => JSON.parse(line)).slice(-2)).toEqual([
+      { event: 'progress', doneBytes: disk.length, totalBytes: disk.length, elapsedMs: expect.any(Number) },
+      expect.objectContaining({ event: 'done', digest: out.trim() }),
+    ]);
+    expect((await diskimg(['digest', '-p', temp('a.qcow2')])).err).toMatch(/100 %\n$/);
+  });
+
   it('says the same as JSON', async () => {
     const { out } = await diskimg(['digest', '--output', 'json', temp('a.qcow2')]);
     expect(JSON.parse(out)).toEqual({

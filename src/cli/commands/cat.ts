@@ -2,7 +2,14 @@
 
 import { type Command, Option } from 'commander';
 import { CancelledError, guestChunks, openImage } from '../../index.ts';
-import { allowPathFlag, type ImageFlags, inputFormatFlag, openingOf, optionsFlag } from '../image-flags.ts';
+import {
+  allowPathFlag,
+  type ImageFlags,
+  inputFormatFlag,
+  maxChainDepthFlag,
+  openingOf,
+  optionsFlag,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { sizeArgument } from '../options.ts';
 
@@ -26,6 +33,7 @@ export function addCat(program: Command, io: CliIo): Command {
     .addOption(inputFormatFlag())
     .addOption(optionsFlag('options for reading'))
     .addOption(allowPathFlag())
+    .addOption(maxChainDepthFlag())
     .addOption(new Option('--offset <offset>', 'begin at this byte of the disk').argParser(sizeArgument))
     .addOption(
       new Option('--length <length>', 'write so many bytes (default: to the end)').argParser(sizeArgument),

@@ -1,20 +1,34 @@
 /** `diskimg compare`. */
 
 import { type Command, Option } from 'commander';
-import { CompareError, type CompareReport, compareImages, type FormatName } from '../../index.ts';
-import { allowPathFlag, type OutputFlags, openingOf, outputFlag } from '../image-flags.ts';
+import {
+  CompareError,
+  type CompareOptions,
+  type CompareReport,
+  compareImages,
+  type FormatName,
+} from '../../index.ts';
+import {
+  allowPathFlag,
+  type ImageFlags,
+  maxChainDepthFlag,
+  type OutputFlags,
+  openingOf,
+  outputFlag,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { countArgument, formatArgument } from '../options.ts';
+import { countArgument, formatArgument, type Pair, pairsArgument } from '../options.ts';
+import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
 
-interface CompareFlags extends OutputFlags {
+interface CompareFlags extends OutputFlags, ProgressFlags, Pick<ImageFlags, 'allowPath' | 'maxChainDepth'> {
   readonly firstFormat?: FormatName;
   readonly secondFormat?: FormatName;
+  readonly firstOptions: readonly Pair[];
+  readonly secondOptions: readonly Pair[];
   readonly strict?: true;
   readonly first?: true;
   readonly threads?: number;
-  readonly quiet?: true;
-  readonly allowPath: readonly string[];
 }
 
 const EXAMPLES = `
@@ -22,6 +36,7 @@ Examples:
   diskimg compare disk.qcow2 disk.zvhd2
   diskimg compare -f raw -F qcow2 --first disk.raw disk.qcow2
   diskimg compare --output json before.vhd after.vhd
+  diskimg compare --first-options snapshot=monday disk.qcow2 disk.qcow2
 
 Exit codes: 0 same, 1 different, 2 an image could not be opened (or the command not be understood),
 3 it could not be told which parts hold data, 4 data could not be read.
@@ -40,11 +55,16 @@ export function addCompare(program: Command, io: CliIo): Command {
     .argument('<second>', 'image to compare it with')
     .addOption(format('-f, --first-format <format>', 'format of the first image; by default its bytes tell'))
     .addOption(format('-F, --second-format <format>', 'format of the second image'))
+    .addOption(reading('--first-options <key=value,...>', 'first'))
+    .addOption(reading('--second-options <key=value,...>', 'second'))
     .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
     .option('--first', 'stop at the first difference')
     .addOption(allowPathFlag())
+    .addOption(maxChainDepthFlag())
     .addOption(outputFlag())
     .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
+    .addOption(barFlag())
+    .addOption(progressFlag())
     .option('-q, --quiet', 'print nothing but errors: the exit code tells')
     .addHelpText('after', EXAMPLES)
     .exitOverride((error) => {
@@ -56,29 +76,42 @@ export function addCompare(program: Command, io: CliIo): Command {
 
 const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);
 
+const reading = (flags: string, which: string): Option =>
+  new Option(flags, `options for reading the ${which} image, see diskimg formats`)
+    .argParser(pairsArgument)
+    .default([], 'none');
+
 async function runCompare(first: string, second: string, flags: CompareFlags, io: CliIo): Promise<void> {
-  const { firstFormat, secondFormat, strict, threads, quiet, allowPath } = flags;
-  const opening = (inputFormat: FormatName | undefined) =>
-    openingOf({ ...(inputFormat && { inputFormat }), options: [], allowPath });
+  const { strict, threads, quiet, allowPath, maxChainDepth } = flags;
+  const opening = (inputFormat: FormatName | undefined, options: readonly Pair[]) =>
+    openingOf({
+      ...(inputFormat && { inputFormat }),
+      options,
+      allowPath,
+      ...(maxChainDepth !== undefined && { maxChainDepth }),
+    });
   io.setExitCode(NOT_COMPARED);
+  const options: CompareOptions = {
+    first: opening(flags.firstFormat, flags.firstOptions),
+    second: opening(flags.secondFormat, flags.secondOptions),
+    ...(strict && { strict }),
+    // Nobody hears how much differs when nothing is printed.
+    stopAtFirst: flags.first ?? quiet ?? false,
+    ...(threads !== undefined && { threads }),
+    signal: io.signal,
+  };
   let report: CompareReport;
   try {
-    report = await compareImages(first, second, {
-      first: opening(firstFormat),
-      second: opening(secondFormat),
-      ...(strict && { strict }),
-      // Nobody hears how much differs when nothing is printed.
-      stopAtFirst: flags.first ?? quiet ?? false,
-      ...(threads !== undefined && { threads }),
-      signal: io.signal,
-    });
+    report = await withProgress(flags, io, (onProgress) =>
+      compareImages(first, second, { ...options, onProgress }),
+    );
   } catch (error) {
     if (error instanceof CompareError) io.setExitCode(FAILED_AT[error.stage]);
     throw error;
   }
   io.setExitCode(report.identical ? 0 : DIFFERENT);
   if (quiet) return;
-  if (flags.output === 'human') io.err(renderNotes(report.notes));
+  if (flags.output === 'human' && flags.progress !== 'json') io.err(renderNotes(report.notes));
   io.out(flags.output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : render(report));
 }
 

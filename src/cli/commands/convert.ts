@@ -22,15 +22,14 @@ import {
   sortOptions,
   virtualSizeArgument,
 } from '../options.ts';
-import { barView, duration, jsonView, linesView, type ProgressView, silentView } from '../progress.ts';
+import { barFlag, duration, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
 import { humanSize } from '../render.ts';
-import { errorEvent } from '../render-error.ts';
 
 /** qemu-img's words. Node cannot choose how a file is cached; what it can is to flush it or not. */
 const CACHE_MODES = ['writeback', 'unsafe', 'none', 'writethrough', 'directsync'] as const;
 
 /** The options as commander gives them. */
-export interface ConvertFlags {
+export interface ConvertFlags extends ProgressFlags {
   readonly inputFormat?: FormatName;
   readonly outputFormat?: FormatName;
   readonly compress?: true;
@@ -47,9 +46,6 @@ export interface ConvertFlags {
   readonly allowPath: readonly string[];
   readonly maxChainDepth?: number;
   readonly reproducible?: true;
-  readonly bar?: true;
-  readonly quiet?: true;
-  readonly progress?: 'json';
 }
 
 const EXAMPLES = `
@@ -117,9 +113,9 @@ export function addConvert(program: Command, io: CliIo): Command {
     .addOption(allowPathFlag())
     .addOption(maxChainDepthFlag())
     .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
-    .option('-p, --bar', 'show progress also where there is no terminal')
+    .addOption(barFlag())
     .option('-q, --quiet', 'print nothing but errors')
-    .addOption(new Option('--progress <kind>', 'events as JSON lines on stderr').choices(['json']))
+    .addOption(progressFlag())
     .addHelpText('after', EXAMPLES)
     .action((files: readonly string[], flags: ConvertFlags) => {
       const destination = files.at(-1) as string;
@@ -145,18 +141,10 @@ async function runConvert(
 ): Promise<void> {
   const options = convertOptions(destination, flags, io.env);
   const started = Date.now();
-  const view = progressView(flags, io);
-  let report: ConvertReport;
-  try {
-    report = await convert(sources, destination, { ...options, signal: io.signal, onProgress: view.update });
-  } catch (error) {
-    view.end();
-    if (flags.progress === 'json') io.err(`${JSON.stringify(errorEvent(error))}\n`);
-    throw error;
-  }
-  view.end();
-  if (flags.progress === 'json') io.err(`${JSON.stringify({ event: 'done', ...report })}\n`);
-  else if (!flags.quiet)
+  const report = await withProgress(flags, io, (onProgress) =>
+    convert(sources, destination, { ...options, signal: io.signal, onProgress }),
+  );
+  if (flags.progress !== 'json' && !flags.quiet)
     io.err(cacheNote(flags.cache) + summary(destination, report, Date.now() - started, io.isTerminal));
 }
 
@@ -212,13 +200,6 @@ export function sourceDateEpoch(env: CliIo['env']): number {
   throw new OptionError('bad-option', `SOURCE_DATE_EPOCH is '${text}'.`, {
     hint: 'Expected seconds since 1970-01-01T00:00:00Z.',
   });
-}
-
-function progressView(flags: ConvertFlags, { err, isTerminal, columns }: CliIo): ProgressView {
-  if (flags.progress === 'json') return jsonView(err, Date.now);
-  if (flags.quiet) return silentView;
-  if (isTerminal) return barView(err, columns, Date.now);
-  return flags.bar ? linesView(err) : silentView;
 }
 
 /** Notes always; what was done only for someone who watches. */

@@ -1,11 +1,12 @@
 /** `diskimg digest`. */
 
 import { type Command, Option } from 'commander';
-import { type DigestAlgorithm, digestImage } from '../../index.ts';
+import { type DigestAlgorithm, type DigestOptions, digestImage } from '../../index.ts';
 import {
   allowPathFlag,
   type ImageFlags,
   inputFormatFlag,
+  maxChainDepthFlag,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -13,9 +14,10 @@ import {
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, virtualSizeArgument } from '../options.ts';
+import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
 import { renderNotes } from '../render.ts';
 
-interface DigestFlags extends ImageFlags, OutputFlags {
+interface DigestFlags extends ImageFlags, OutputFlags, ProgressFlags {
   readonly algorithm: DigestAlgorithm;
   readonly size?: number | 'original';
   readonly threads?: number;
@@ -38,6 +40,7 @@ export function addDigest(program: Command, io: CliIo): Command {
     .addOption(inputFormatFlag())
     .addOption(optionsFlag('options for reading'))
     .addOption(allowPathFlag())
+    .addOption(maxChainDepthFlag())
     .addOption(
       new Option('--algorithm <name>', 'sha256: of all bytes, as sha256sum has it of a raw image; slower')
         .choices(['diskimg', 'sha256'])
@@ -51,17 +54,23 @@ export function addDigest(program: Command, io: CliIo): Command {
     )
     .addOption(outputFlag())
     .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
+    .addOption(barFlag())
+    .addOption(progressFlag())
+    .option('-q, --quiet', 'print nothing but the digest and errors')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, flags: DigestFlags) => {
-      const { algorithm, size, threads, output } = flags;
-      const report = await digestImage(path, {
+      const { algorithm, size, threads, output, quiet, progress } = flags;
+      const options: DigestOptions = {
         algorithm,
         input: openingOf(flags),
         ...(size !== undefined && { size }),
         ...(threads !== undefined && { threads }),
         signal: io.signal,
-      });
-      if (output === 'human') io.err(renderNotes(report.notes));
+      };
+      const report = await withProgress(flags, io, (onProgress) =>
+        digestImage(path, { ...options, onProgress }),
+      );
+      if (output === 'human' && !quiet && progress !== 'json') io.err(renderNotes(report.notes));
       io.out(output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : `${report.digest}\n`);
     });
 }
