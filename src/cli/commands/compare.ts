@@ -123,9 +123,9 @@ function render({ identical, sameSize, firstDifference, differences }: CompareRe
   lines.push(`Content mismatch at offset ${firstDifference}!`);
   if (differences) {
     const { sectors, ranges } = differences;
-    lines.push(
-      `${sectors} of the disk's sectors differ (${humanSize(sectors * 512)}), in ${ranges} ${ranges === 1 ? 'range' : 'ranges'}.`,
-    );
+    const what = sectors === 1 ? '1 sector differs' : `${sectors} sectors differ`;
+    const where = ranges === 1 ? '1 range' : `${ranges} ranges`;
+    lines.push(`${what} (${humanSize(sectors * 512)}), in ${where}.`);
   }
   return `${lines.join('\n')}\n`;
 }
