@@ -18,6 +18,7 @@ export {
   type CompareStage,
   compareImages,
 } from './compare.ts';
+export { type CodecName, codecNames } from './codecs/index.ts';
 export type { Progress } from './conversion/run.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
 export { type CreateImageOptions, type CreateReport, createImage } from './create.ts';

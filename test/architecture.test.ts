@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   scan: ['errors', 'binary', 'io', 'image', 'conversion'],
   workers: ['errors', 'io', 'image', 'formats', 'conversion', 'scan'],
   verbs: ['errors', 'binary', 'io', 'image', 'formats', 'conversion', 'scan', 'workers'],
-  index: ['verbs', 'errors', 'io', 'image', 'formats', 'conversion', 'scan'],
+  index: ['verbs', 'errors', 'codecs', 'io', 'image', 'formats', 'conversion', 'scan'],
   cli: ['index'],
 };
 

@@ -13,12 +13,12 @@ import { addMap } from './commands/map.ts';
 import { addMeasure } from './commands/measure.ts';
 import { addResize } from './commands/resize.ts';
 import type { CliIo } from './io.ts';
-import { version } from './version.ts';
+import { versionText } from './version.ts';
 
 export function createProgram(io: CliIo): Command {
   const program = new Command('diskimg')
     .description('Converts virtual disk images: exact sizes, loud failures, all cores.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(versionText(process.versions), '-V, --version', 'print the version, and what is built in')
     .helpOption('-h, --help', 'print help, with examples')
     .helpCommand('help [command]', 'print help for a command')
     .exitOverride()

@@ -18,4 +18,6 @@ const codecs = {
 
 export type CodecName = keyof typeof codecs;
 
+export const codecNames = Object.keys(codecs) as readonly CodecName[];
+
 export const codecOf = (name: CodecName): Codec => codecs[name];

@@ -186,7 +186,15 @@ describe('help', () => {
 
   it('names the version', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-    expect(await diskimg(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+    const { code, out } = await diskimg(['--version']);
+    expect(code).toBe(0);
+    expect(out.split('\n')).toEqual([
+      version,
+      `formats: ${formats.map(({ name }) => name).join(', ')}`,
+      expect.stringMatching(/^codecs: .*deflate.*zstd/),
+      expect.stringMatching(/^node \d+\.\d+\.\d+, zlib \d.*, zstd /),
+      '',
+    ]);
   });
 });
 
