@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { addCat } from './commands/cat.ts';
 import { addCheck } from './commands/check.ts';
 import { addCompare } from './commands/compare.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addConvert } from './commands/convert.ts';
 import { addCreate } from './commands/create.ts';
 import { addDigest } from './commands/digest.ts';
@@ -36,6 +37,7 @@ export function createProgram(io: CliIo): Command {
     addMeasure,
     addCreate,
     addResize,
+    addCompletion,
   ]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
