@@ -218,7 +218,8 @@ function threadImage(
   };
 }
 
-const jobFile = ({ descriptor, size }: ByteSource) => descriptor && { path: descriptor.path, size };
+const jobFile = ({ descriptor, size }: ByteSource) =>
+  descriptor && { path: descriptor.path, size, version: descriptor.version };
 
 async function openSource(input: ImageInput): Promise<ByteSource> {
   if (typeof input === 'string') return openFileSource(input);

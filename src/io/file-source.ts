@@ -13,6 +13,7 @@ import type { ByteSource } from './source.ts';
  * @throws ImageIoError `not-found`, `not-a-file`, `read-failed`
  */
 export async function openFileSource(path: string): Promise<ByteSource> {
+  const absolute = resolve(path);
   const handle = await open(path, 'r').catch((cause) => {
     throw cannotOpen(path, cause);
   });
@@ -24,7 +25,7 @@ export async function openFileSource(path: string): Promise<ByteSource> {
     return {
       name: path,
       size,
-      descriptor: { kind: 'file', path: resolve(path) },
+      descriptor: { kind: 'file', path: absolute, ...(stats.isFile() && { version: versionOf(stats) }) },
       ...(stats.isFile() && { allocatedSize: Number(stats.blocks) * 512 }),
       async read(into, fileOffset) {
         for (let done = 0; done < into.length; ) {
@@ -39,6 +40,11 @@ export async function openFileSource(path: string): Promise<ByteSource> {
       ...(find && { dataRanges: (start, end) => find(handle.fd, start, end) }),
       async requireUnchanged() {
         requireSame(path, stats, await handle.stat({ bigint: true }));
+        // Another file of that name is not what was read here, but perhaps what is read elsewhere, or what was meant.
+        const named = await stat(absolute, { bigint: true }).catch((cause) => {
+          throw cannotReopen(path, cause);
+        });
+        requireSame(path, stats, named);
       },
       close: () => handle.close(),
     };
@@ -58,13 +64,14 @@ export async function lastModified(path: string): Promise<number> {
 
 /**
  * Opens a file that the main thread has opened before, for a worker thread: every read blocks that thread.
- * @param size what the main thread found
+ * @param size what the main thread found, as `version` is
  * @throws ImageIoError `source-changed`, `read-failed`
  */
-export function openBlockingFileSource(path: string, size: number): ByteSource {
-  const fd = openSync(path, 'r');
-  const stats = fstatSync(fd);
-  if (stats.isFile() && stats.size !== size) {
+export function openBlockingFileSource(path: string, size: number, version: string | undefined): ByteSource {
+  const fd = openAgain(path);
+  const stats = fstatSync(fd, { bigint: true });
+  const isSame = Number(stats.size) === size && (version === undefined || version === versionOf(stats));
+  if (stats.isFile() && !isSame) {
     closeSync(fd);
     throw changed(path);
   }
@@ -80,6 +87,14 @@ export function openBlockingFileSource(path: string, size: number): ByteSource {
     },
     close: async () => closeSync(fd),
   };
+}
+
+function openAgain(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    throw cannotReopen(path, cause as NodeJS.ErrnoException);
+  }
 }
 
 function readOnce(path: string, fd: number, into: Uint8Array, done: number, fileOffset: number): number {
@@ -118,13 +133,20 @@ async function deviceSize(handle: FileHandle): Promise<number> {
 }
 
 function requireSame(path: string, before: BigIntStats, now: BigIntStats): void {
-  if (before.size !== now.size || before.mtimeNs !== now.mtimeNs) throw changed(path);
+  if (versionOf(before) !== versionOf(now)) throw changed(path);
 }
 
-const changed = (path: string): ImageIoError =>
+/** Another file has another one; and so has the same file after it was written to. */
+const versionOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => `${dev}:${ino}:${size}:${mtimeNs}`;
+
+const changed = (path: string, cause?: unknown): ImageIoError =>
   new ImageIoError('source-changed', `${path} was changed while it was read.`, {
     hint: 'Stop what writes to it (a running virtual machine?) and convert again.',
+    cause,
   });
+
+const cannotReopen = (path: string, cause: NodeJS.ErrnoException): ImageIoError =>
+  cause.code === 'ENOENT' ? changed(path, cause) : cannotOpen(path, cause);
 
 function cannotOpen(path: string, cause: NodeJS.ErrnoException): ImageIoError {
   if (cause.code === 'ENOENT') {

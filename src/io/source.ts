@@ -12,6 +12,8 @@ export interface ByteRange {
 export interface SourceDescriptor {
   readonly kind: 'file';
   readonly path: string;
+  /** Tells the file from any other, before or after, that has its name: who opens it again compares. */
+  readonly version?: string;
 }
 
 export interface ByteSource {

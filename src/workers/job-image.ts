@@ -9,6 +9,8 @@ import type { ByteSource } from '../io/source.ts';
 export interface JobFile {
   readonly path: string;
   readonly size: number;
+  /** As its descriptor has it. */
+  readonly version: string | undefined;
 }
 
 export interface JobLayer extends JobFile {
@@ -24,11 +26,11 @@ export type JobImage = JobLayer | { readonly parts: readonly JobImage[] };
 /** Opens the image on the calling thread, which its reads block. */
 export async function openJobImage(image: JobImage): Promise<DiskImage> {
   if ('parts' in image) return concatenation(await openAll(image.parts));
-  const { path, size, format, options, dataFile, backing } = image;
-  const source = openBlockingFileSource(path, size);
+  const { path, size, version, format, options, dataFile, backing } = image;
+  const source = openBlockingFileSource(path, size, version);
   const openDataFile = async (): Promise<ByteSource> => {
     if (dataFile === undefined) throw new TypeError(`${path} names a data file that the job does not have`);
-    return openBlockingFileSource(dataFile.path, dataFile.size);
+    return openBlockingFileSource(dataFile.path, dataFile.size, dataFile.version);
   };
   const reader = await formatNamed(format).open(source, options, openDataFile);
   return diskImage(format, source, reader, backing && (await openJobImage(backing)));

@@ -22,7 +22,7 @@ writeFileSync(path('file'), content);
 
 const opened: readonly [string, () => ByteSource | Promise<ByteSource>][] = [
   ['for the main thread', () => openFileSource(path('file'))],
-  ['for a worker', () => openBlockingFileSource(path('file'), content.length)],
+  ['for a worker', () => openBlockingFileSource(path('file'), content.length, undefined)],
 ];
 
 describe.each(opened)('a file source %s', (_, open) => {
@@ -56,7 +56,7 @@ describe.each(opened)('a file source %s', (_, open) => {
 describe('a file source', () => {
   it('tells how a worker finds it, and what it takes on the disk', async () => {
     const source = await openFileSource(path('file'));
-    expect(source.descriptor).toEqual({ kind: 'file', path: path('file') });
+    expect(source.descriptor).toMatchObject({ kind: 'file', path: path('file') });
     expect(source.allocatedSize).toBeGreaterThan(0);
     await source.close();
   });
