@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { alignUp, KiB, MiB, TiB } from '../src/binary/align.ts';
 import { checkImage, createImage, formatNamed, openImage, resizeImage } from '../src/index.ts';
+import { isZero } from '../src/io/zeros.ts';
 import { type Variation, variations } from './contracts/variations.ts';
-import { fixtureBytes, fixtureNamed } from './support/fixtures.ts';
-import { type GuestDisk, guestDisk } from './support/guest-disks.ts';
+import { fixtureBytes, fixtureNamed, fixtures } from './support/fixtures.ts';
+import { type GuestDisk, guestDisk, noise } from './support/guest-disks.ts';
 import { crashStates, memoryEditor } from './support/memory-editor.ts';
 import { readGuest, virtualSizeFor, writeImage } from './support/memory-images.ts';
 import {
@@ -41,7 +42,7 @@ async function requireDisk(format: string, bytes: Uint8Array, disk: Uint8Array, 
   expect(Buffer.compare(guest.subarray(0, disk.length), disk)).toBe(0);
   const isFooter = footer && image.virtualSize > old;
   const behind = guest.subarray(isFooter ? old + 512 : disk.length);
-  expect(behind.every((byte) => byte === 0)).toBe(true);
+  expect(isZero(behind)).toBe(true);
   return image.virtualSize;
 }
 
@@ -103,6 +104,25 @@ async function written(variation: Variation, disk: GuestDisk, by: number) {
   const old = virtualSizeFor(variation, disk.bytes.length);
   return { bytes, old, size: alignUp(old + by, variation.format.sizeUnit) };
 }
+
+/** A qcow2 whose refcount table is about to be too short: 64 entries of 256 clusters of 512 bytes. */
+const nearlyFullTable = () =>
+  writeImage({ format: formatNamed('qcow2'), options: { clusterSize: 512 } }, noise(15_900 * 512, 41));
+
+describe('a refcount table that is too short', () => {
+  it('moves with the L1 table, and no crash is in its way', async () => {
+    const { bytes } = await nearlyFullTable();
+    const disk = noise(15_900 * 512, 41);
+    const editor = await grow('qcow2', bytes, 1024 * MiB);
+    const clusters = (file: Uint8Array): number => Buffer.from(file).readUInt32BE(56);
+    expect(clusters(editor.bytes())).toBeGreaterThan(clusters(bytes));
+    for (const state of crashStates(bytes, editor.log)) {
+      await using image = await openImage(state, { format: 'qcow2' });
+      expect([disk.length, 1024 * MiB]).toContain(image.virtualSize);
+      expect(Buffer.compare(await readGuest(image, 0, disk.length), disk)).toBe(0);
+    }
+  });
+});
 
 describe('what the guest left behind the end of the disk', () => {
   test.each(['vhd', 'qcow2'] as const)('of %s does not come to light', async (format) => {
@@ -255,7 +275,7 @@ describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by 
     writeFileSync(temp('guest.raw'), guest);
     const path = temp('theirs.qcow2');
     await qemuImg(['convert', '-f', 'raw', '-O', 'qcow2', '-o', option, temp('guest.raw'), path]);
-    for (const size of [6 * MiB, 6 * MiB + 512, 40 * MiB, 300 * MiB]) {
+    for (const size of [6 * MiB + 512, 40 * MiB, 100 * MiB]) {
       await resizeImage(path, size);
       truncateSync(temp('guest.raw'), size);
       expect(await qemuImg(['check', path])).toContain('No errors');
@@ -263,8 +283,48 @@ describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by 
       const compared = ['compare', '-f', 'raw', '-F', 'qcow2', temp('guest.raw'), path];
       expect(await qemuImg(compared)).toContain('identical');
     }
-    await qemuIo('qcow2', path, ['write -P 5 299M 1M', 'read -P 5 299M 1M', 'read -P 0 200M 1M']);
+    await qemuIo('qcow2', path, ['write -P 5 99M 1M', 'read -P 5 99M 1M', 'read -P 0 50M 1M']);
     expect(await qemuImg(['check', path])).toContain('No errors');
+  });
+
+  test('qcow2 whose refcount table is too short', async () => {
+    const path = temp('table.qcow2');
+    writeFileSync(path, (await nearlyFullTable()).bytes);
+    await resizeImage(path, 1024 * MiB);
+    expect(await qemuImg(['check', path])).toContain('No errors');
+    await qemuIo('qcow2', path, ['write -P 5 1023M 1M', 'read -P 5 1023M 1M']);
+    expect(await qemuImg(['check', path])).toContain('No errors');
+  });
+
+  const images = fixtures.filter(
+    ({ expect, format, guestSha256, file }) =>
+      expect === 'readable' &&
+      guestSha256 &&
+      (format === 'qcow2' || format === 'vhd') &&
+      !/damaged/.test(file),
+  );
+
+  test.each(images)('$file grows, or is left as it is', async (fixture) => {
+    const path = temp('fixture');
+    const before = fixtureBytes(fixture);
+    writeFileSync(path, before);
+    const old = fixture.virtualSize as number;
+    const size = alignUp(old, 64 * KiB) + 192 * MiB;
+    const outcome = await resizeImage(path, size).catch((error) => error.code);
+    if (typeof outcome === 'string') {
+      expect(outcome).toMatch(/^(unsupported-feature|bad-size)$/);
+      expect(readFileSync(path).equals(before)).toBe(true);
+      return;
+    }
+    if (fixture.format === 'qcow2') expect(await qemuImg(['check', path])).toContain('No errors');
+    // qemu-img 7.2 goes by the geometry for creators that it does not know.
+    if (!fixture.asQemuSees) {
+      expect((await qemuInfo(qemuFormat(fixture.format), path))['virtual-size']).toBe(size);
+    }
+    await using image = await openImage(path);
+    const guest = await readGuest(image, 0, size);
+    expect(sha256(guest.subarray(0, old))).toBe(fixture.guestSha256);
+    expect(isZero(guest.subarray(old))).toBe(true);
   });
 
   test('qcow2 of extended L2 entries', async () => {
