@@ -8,7 +8,7 @@ import { type ImageError, OptionError, withDetails } from '../../errors.ts';
 import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
 import type { OpenDataFile } from '../../image/format.ts';
 import type { BackingReference, ImageDetails, ImageReader, JsonValue, Note } from '../../image/reader.ts';
-import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
+import { type ByteSource, readBytes } from '../../io/source.ts';
 import { readBitmaps } from './bitmaps.ts';
 import { corrupt, hasFeature, type Qcow2Header, readHeader, unsupported } from './header.ts';
 import { type L2Shape, type L2Table, l2Extents } from './l2-table.ts';
@@ -42,7 +42,7 @@ export async function openQcow2(
     : undefined;
   const { clusterSize, l2Entries } = header;
   const { virtualSize } = state;
-  const tables = l2Tables(source, header, await readL1(source, header, state));
+  const tables = l2Tables(source, header, state, await readL1(source, header, state));
   const hasBacking = header.backingFile !== undefined;
   const shape: L2Shape = {
     clusterBits: header.clusterBits,
@@ -149,8 +149,8 @@ async function readL1(source: ByteSource, header: Qcow2Header, state: DiskState)
 }
 
 /** L2 tables by their index in the L1 table. */
-function l2Tables(source: ByteSource, header: Qcow2Header, l1: DataView) {
-  const { clusterSize, l2Entries, l1TableOffset } = header;
+function l2Tables(source: ByteSource, header: Qcow2Header, { l1TableOffset }: DiskState, l1: DataView) {
+  const { clusterSize, l2Entries } = header;
   const capacity = Math.max(2, L2_CACHE_BYTES / clusterSize);
   const cache = new Map<number, DataView>();
 
@@ -175,13 +175,24 @@ function l2Tables(source: ByteSource, header: Qcow2Header, l1: DataView) {
     return offset;
   }
 
+  /** The error stands at the L1 entry: what it says may be no place in any file. */
+  function requireInFile(fileOffset: number, index: number): void {
+    const end = fileOffset + clusterSize;
+    if (end <= source.size) return;
+    const message = `An L2 table should end at byte ${end}, but the file has only ${source.size} bytes.`;
+    throw corrupt('truncated', message, l1TableOffset + index * 8, {
+      guestOffset: index * clusterSize * l2Entries,
+      hint: 'The file is probably an incomplete download or copy: fetch it again.',
+    });
+  }
+
   return {
     async read(index: number): Promise<L2Table | undefined> {
       const fileOffset = offsetOf(index);
       if (fileOffset === 0) return undefined;
       let view = cache.get(fileOffset);
       if (view === undefined) {
-        requireInside(source, fileOffset, clusterSize, 'An L2 table');
+        requireInFile(fileOffset, index);
         view = new DataView((await readBytes(source, fileOffset, clusterSize, 'An L2 table')).buffer);
         if (cache.size >= capacity) cache.delete(cache.keys().next().value as number);
         cache.set(fileOffset, view);
