@@ -4,7 +4,7 @@ import { alignUp } from '../../binary/align.ts';
 import type { JsonValue } from '../../image/reader.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { corrupt, type Qcow2Header } from './header.ts';
-import { bitmapEntry } from './structs.ts';
+import { BITMAPS_VALID, bitmapEntry } from './structs.ts';
 
 /** Limits of the specification. */
 const MAX_BITMAPS = 65535;
@@ -14,13 +14,16 @@ const MAX_NAME = 1023;
 /** QEMU's names of the flags, by bit. */
 const FLAGS = ['in-use', 'auto'] as const;
 
-/** The bitmaps under QEMU's names, or undefined without the extension. @throws CorruptImageError */
+/**
+ * The bitmaps under QEMU's names, or undefined without the extension, or with one that is not up to date: then what it
+ * says is not to be believed. @throws CorruptImageError
+ */
 export async function readBitmaps(
   source: ByteSource,
-  { extensions }: Qcow2Header,
+  { extensions, autoclearFeatures }: Qcow2Header,
 ): Promise<readonly JsonValue[] | undefined> {
   const { bitmaps } = extensions;
-  if (bitmaps === undefined) return undefined;
+  if (bitmaps === undefined || (autoclearFeatures & BITMAPS_VALID) === 0n) return undefined;
   const { count, directorySize, directoryOffset } = bitmaps;
   if (count > MAX_BITMAPS || directorySize > MAX_DIRECTORY_BYTES) {
     const message = `${count} bitmaps in a directory of ${directorySize} bytes are more than the format allows.`;
