@@ -1,6 +1,6 @@
 /** Checks the entries of one L2 table, standard, compressed and extended ones. */
 
-import { isAligned } from '../../binary/align.ts';
+import { alignUp, isAligned } from '../../binary/align.ts';
 import { codecOf } from '../../codecs/index.ts';
 import { readBytes } from '../../io/source.ts';
 import { checkCopied, type Qcow2Check, refer } from './check-state.ts';
@@ -152,7 +152,14 @@ async function checkCompressed(
   const { references } = table;
   const length = end - fileOffset;
   const isInFile = refer(check, { use: 'compressed data', fileOffset, length, references, place });
-  if (!isInFile || !request.readsData || header.cryptMethod !== 0) return;
+  if (!isInFile) return;
+  // A file that ends within its last cluster has to hold all sectors of a payload; of its last sector a part will do.
+  if (fileOffset >= source.size || end > alignUp(source.size, 512)) {
+    const message = () => `A payload ends at byte ${end}, but the file has only ${source.size} bytes.`;
+    report.corruption('past-end', message, place);
+    return;
+  }
+  if (!request.readsData || header.cryptMethod !== 0) return;
   request.requireRunning();
   await report.attempt(async () => {
     const available = Math.min(end, source.size) - fileOffset;

@@ -1,6 +1,7 @@
 /** Checks the table of internal snapshots (`docs/interop/qcow2.txt`, "Snapshots"). */
 
 import { alignUp, isAligned } from '../../binary/align.ts';
+import type { FindingReport } from '../../image/check.ts';
 import { readBytes } from '../../io/source.ts';
 import { type Qcow2Check, refer } from './check-state.ts';
 import type { L1Reference } from './check-tables.ts';
@@ -45,11 +46,23 @@ export async function readSnapshotTable({ source, header, request }: Qcow2Check)
       report.corruption('bad-table', message, { fileOffset: at + 36 });
       break;
     }
+    const rest = entry.extraLength + entry.idLength + entry.nameLength;
+    const more = await report.attempt(() => readBytes(source, at + snapshotHeader.size, rest, what));
+    if (more === undefined) break;
+    requireDiskSize(more.subarray(0, entry.extraLength), at, report);
     l1Tables.push({ fileOffset: entry.l1TableOffset, size: entry.l1Size, isActive: false, referredAt: at });
-    const { extraLength, idLength, nameLength } = entry;
-    at += alignUp(snapshotHeader.size + extraLength + idLength + nameLength, 8);
+    at += alignUp(snapshotHeader.size + rest, 8);
   }
   return { l1Tables, length: at - snapshotsOffset };
+}
+
+/** Where the extra data tells it, the disk has a size that can be. */
+function requireDiskSize(extra: Uint8Array, at: number, report: FindingReport): void {
+  if (extra.length < 16) return;
+  const size = new DataView(extra.buffer, extra.byteOffset).getBigUint64(8);
+  if (size <= BigInt(Number.MAX_SAFE_INTEGER)) return;
+  const message = () => `A snapshot of a disk of ${size} bytes is not possible.`;
+  report.corruption('bad-table', message, { fileOffset: at + snapshotHeader.size + 8 });
 }
 
 export function referToSnapshotTable(check: Qcow2Check, { length }: SnapshotTable): void {
