@@ -6,7 +6,7 @@ import { bytes, chars, type Decoded, struct, u32, u64 } from '../../binary/struc
 import type { FindingReport } from '../../image/check.ts';
 import type { ByteSource } from '../../io/source.ts';
 
-const gptHeader = struct('GPT header', 92, 'little', {
+export const gptHeader = struct('GPT header', 92, 'little', {
   signature: chars(0, 8), // 'EFI PART'
   revision: u32(8),
   headerSize: u32(12), // bytes that the CRC is over
@@ -69,7 +69,7 @@ export async function checkGpt(
 function reportNoBackup(source: ByteSource, backupAt: number, report: FindingReport): void {
   const where = backupAt >= source.size ? 'past the end of the disk' : 'missing';
   const message = () => `The backup header of the GPT, at byte ${backupAt}, is ${where}.`;
-  report.warning('partition-table', message, { fileOffset: backupAt });
+  report.warning('partition-table', message, { fileOffset: exactOrNone(backupAt) });
 }
 
 async function readHeader(
@@ -124,7 +124,7 @@ async function readEntries(
   if (entrySize < 128 || length > MAX_ENTRIES_BYTES || fileOffset + length > source.size) {
     const message = () =>
       `${entryCount} GPT entries of ${entrySize} bytes at byte ${fileOffset}: not possible.`;
-    report?.corruption('bad-table', message, { fileOffset });
+    report?.corruption('bad-table', message, { fileOffset: exactOrNone(fileOffset) });
     return undefined;
   }
   const entries = new Uint8Array(length);
@@ -150,7 +150,7 @@ async function checkPartitions(
   }
   partitions.sort((a, b) => a.start - b.start);
   for (const [index, { start, end, fileOffset }] of partitions.entries()) {
-    const place = { fileOffset, guestOffset: start };
+    const place = { fileOffset, guestOffset: exactOrNone(start) };
     if (end > source.size) {
       const message = () => `A partition ends at byte ${end}, past the disk of ${source.size} bytes.`;
       report.warning('partition-past-end', message, place);
@@ -158,7 +158,11 @@ async function checkPartitions(
     const next = partitions[index + 1];
     if (next && next.start < end) {
       const message = () => `The partitions at bytes ${start} and ${next.start} overlap.`;
-      report.warning('partition-overlap', message, { ...place, guestOffset: next.start });
+      report.warning('partition-overlap', message, { ...place, guestOffset: exactOrNone(next.start) });
     }
   }
 }
+
+/** A place past the end of any disk is none that can be told. */
+const exactOrNone = (offset: number): number | undefined =>
+  Number.isSafeInteger(offset) ? offset : undefined;
