@@ -36,7 +36,9 @@ export async function checkBlocks(
   const bytes = await readBytes(source, tableOffset, entryCount * 4, 'The block allocation table');
   const view = new DataView(bytes.buffer);
   const entryOf = (block: number): number => view.getUint32(block * 4);
-  const stored = new Uint32Array(entryCount);
+  /** Those that are where a block can be. */
+  const placed = new Uint32Array(entryCount);
+  let placedCount = 0;
   let storedCount = 0;
   let imageEndOffset = Math.max(0, ...reserved.map(({ end }) => (end < source.size ? end : 0)));
   let fragmented = 0;
@@ -49,12 +51,13 @@ export async function checkBlocks(
     const end = place.start + bitmapSize + blockSize;
     if (next !== 0 && next !== place.start) fragmented += 1;
     next = end;
-    stored[storedCount++] = block;
+    storedCount += 1;
     if (await checkBlock(source, blocks, place, request)) {
+      placed[placedCount++] = block;
       imageEndOffset = Math.max(imageEndOffset, Math.min(end, source.size));
     }
   }
-  checkApart(blocks, stored.subarray(0, storedCount), entryOf, request);
+  checkApart(blocks, placed.subarray(0, placedCount), entryOf, request);
   return {
     imageEndOffset,
     totalClusters: ceilDiv(virtualSize, blockSize),
@@ -124,17 +127,17 @@ function clearBits(bitmap: Uint8Array, count: number): number {
   return clear;
 }
 
-/** No two of the `stored` blocks may share a byte. */
+/** No two of the `placed` blocks may share a byte. */
 function checkApart(
   blocks: Blocks,
-  stored: Uint32Array,
+  placed: Uint32Array,
   entryOf: (block: number) => number,
   { report }: CheckRequest<unknown>,
 ): void {
   const sectors = (blocks.bitmapSize + blocks.blockSize) / SECTOR;
-  stored.sort((a, b) => entryOf(a) - entryOf(b) || a - b);
-  for (let index = 1; index < stored.length; index++) {
-    const [before, block] = [stored[index - 1] as number, stored[index] as number];
+  placed.sort((a, b) => entryOf(a) - entryOf(b) || a - b);
+  for (let index = 1; index < placed.length; index++) {
+    const [before, block] = [placed[index - 1] as number, placed[index] as number];
     if (entryOf(block) - entryOf(before) >= sectors) continue;
     const start = entryOf(block) * SECTOR;
     const message = () => `Block ${block} at byte ${start} shares bytes with block ${before}.`;
