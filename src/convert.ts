@@ -4,9 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { isAligned } from './binary/align.ts';
 import { createOutput, sharedMemory } from './conversion/output.ts';
 import { type Progress, requireNotAborted, runConversion } from './conversion/run.ts';
+import { type LostRange, mergeLosses, salvagedImage } from './conversion/salvage.ts';
 import { outputSize, requireZerosFrom } from './conversion/size.ts';
 import { createTurnstile } from './conversion/turnstile.ts';
-import { OptionError } from './errors.ts';
+import { digestOpened } from './digest.ts';
+import { BudgetError, CancelledError, CorruptImageError, OptionError } from './errors.ts';
 import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
@@ -15,11 +17,11 @@ import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
 import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
+import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage, openImages } from './open.ts';
 import { type BackingFile, type ChainBase, findInChain, overlayBase } from './overlay-base.ts';
 import type { Job } from './workers/job.ts';
 import type { JobImage } from './workers/job-image.ts';
-import { availableThreads, createPool } from './workers/pool.ts';
+import { availableThreads, createPool, requireThreads } from './workers/pool.ts';
 
 /** A format, and what can be chosen when it is written. */
 export type OutputFormat = {
@@ -56,6 +58,17 @@ export type ConvertOptions = OutputFormat & {
    * formats that have overlays.
    */
   readonly backing?: BackingFile;
+  /**
+   * Read the output back through its own reader, and compare the digest of its disk with the input's, before it gets
+   * its name. Not for an existing file.
+   */
+  readonly verify?: boolean;
+  /** The largest output file in bytes; no limit by default. */
+  readonly maxOutputBytes?: number;
+  /** Stops with a BudgetError after this time. */
+  readonly timeoutSeconds?: number;
+  /** How many times larger than its files the data of the input may be, above 1 GiB; 4000 by default. */
+  readonly maxExpansion?: number;
   /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
   readonly reproducible?: { readonly timestamp: number };
   readonly signal?: AbortSignal;
@@ -71,14 +84,27 @@ export interface ConvertReport {
   readonly virtualSize: number;
   /** Bytes of the output file. */
   readonly fileSize: number;
+  /** The digest of the disk (`diskimg-1:…`), the same before and after, with `verify`. */
+  readonly digest?: string;
+  /** Guest ranges that could not be read and are zeros in the output; left out unless the input is salvaged. */
+  readonly lost?: readonly LostRange[];
   /** What a user should know of the input, or of what was done. */
   readonly notes: readonly Note[];
 }
 
+/** Larger than zstd makes of any data but a repeated pattern. */
+const MAX_EXPANSION = 4000;
+
+/** @throws BudgetError */
+function requireOutputBytes(written: number, most: number): void {
+  if (written <= most) return;
+  throw new BudgetError('over-budget', `The output has more than ${most} bytes.`, {
+    hint: 'Allow more with --max-output, or choose a compressed format.',
+  });
+}
+
 /** As qemu-img: a run of zeros this long is left out of a sparse file. */
 const DEFAULT_SPARSE_SIZE = 4096;
-
-const MAX_THREADS = 256;
 
 /**
  * Converts `input`, or several one behind the other, into the file `outputPath`, on threads of its own if there is
@@ -89,6 +115,24 @@ const MAX_THREADS = 256;
  * CancelledError when `signal` was aborted
  */
 export async function convert(
+  input: ImageInput | readonly ImageInput[],
+  outputPath: string,
+  options: ConvertOptions,
+): Promise<ConvertReport> {
+  const { timeoutSeconds, signal } = options;
+  if (timeoutSeconds === undefined) return convertWhole(input, outputPath, options);
+  const deadline = AbortSignal.timeout(timeoutSeconds * 1000);
+  const both = signal ? AbortSignal.any([signal, deadline]) : deadline;
+  return convertWhole(input, outputPath, { ...options, signal: both }).catch((error) => {
+    if (!(error instanceof CancelledError) || !deadline.aborted) throw error;
+    throw new BudgetError('over-budget', `The conversion took longer than ${timeoutSeconds} s.`, {
+      hint: 'Allow more with --timeout.',
+      cause: error,
+    });
+  });
+}
+
+async function convertWhole(
   input: ImageInput | readonly ImageInput[],
   outputPath: string,
   options: ConvertOptions,
@@ -105,14 +149,19 @@ export async function convert(
   };
   const writer = settings.format.writer(size.bytes, settings.createOptions, overlay?.base);
   for (const path of image.reopen ? filesOf(image.reopen) : []) await requireOtherFile(path, outputPath);
-  await requireZerosFrom(image, size.bytes);
+  // What is lost behind the end of the output is nobody's loss.
+  await requireZerosFrom(options.input?.salvage ? salvagedImage(image, () => {}) : image, size.bytes);
 
   const file = options.existing
     ? await openExistingOutput(outputPath, size.bytes, settings)
     : await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
   try {
-    const fileSize = await writeImage(image, { writer, overlay }, file, settings, options);
+    const lost: LostRange[] = [];
+    const fileSize = await writeImage(image, { writer, overlay }, file, settings, options, (range) => {
+      lost.push(range);
+    });
     await file.resize(fileSize);
+    const digest = options.verify ? await verified(image, file, size.bytes, settings, options) : undefined;
     await image.requireUnchanged();
     requireNotAborted(options.signal);
     await file.commit(options.signal);
@@ -122,11 +171,44 @@ export async function convert(
       inputVirtualSize: image.virtualSize,
       virtualSize: size.bytes,
       fileSize,
+      ...(digest !== undefined && { digest }),
+      ...(options.input?.salvage && { lost: mergeLosses(lost) }),
       notes: [...image.notes, ...size.notes],
     };
   } finally {
     await file.abandon();
   }
+}
+
+/**
+ * The digest of the disk, read from the input and from the file under construction.
+ * @throws CorruptImageError `verify-failed` when they differ
+ */
+async function verified(
+  image: OpenedImage,
+  file: FileOutput,
+  virtualSize: number,
+  { format }: Settings,
+  { input, backing, existing, threads, signal }: ConvertOptions,
+): Promise<string> {
+  if (input?.salvage || backing || existing) {
+    const what = backing ? 'An overlay' : existing ? 'An existing file' : 'What is salvaged';
+    throw new OptionError('bad-option', `${what} cannot be verified against its source.`, {
+      hint: 'Leave --verify out, and compare with diskimg compare.',
+    });
+  }
+  const how = {
+    size: virtualSize,
+    ...(threads !== undefined && { threads }),
+    ...(signal && { signal }),
+  };
+  const before = await digestOpened(image, how);
+  await using output = await openImage(file.partialPath, { format: format.name });
+  const after = await digestOpened(output, how);
+  if (before.digest === after.digest) return before.digest;
+  throw new CorruptImageError('verify-failed', 'The output does not hold the same disk as the input.', {
+    hint: 'Nothing was kept. The memory or the disk of this machine may be failing; or this is a bug of diskimg.',
+  });
 }
 
 const inputsOf = (input: ImageInput | readonly ImageInput[]): readonly ImageInput[] =>
@@ -177,13 +259,15 @@ async function writeImage(
   { writer, overlay }: { readonly writer: Writer; readonly overlay: Overlay | undefined },
   file: FileOutput,
   { format, createOptions, threads, sparseSize, flushes }: Settings,
-  { reproducible, signal, onProgress }: ConvertOptions,
+  { input, reproducible, signal, onProgress, maxOutputBytes = Infinity, maxExpansion }: ConvertOptions,
+  onLoss: (range: LostRange) => void,
 ): Promise<number> {
   const { virtualSize } = writer;
   const output = createOutput(writer);
   const turnstile = createTurnstile(writer.dataStart);
   const digests = reproducible !== undefined;
   const keepsZeros = overlay !== undefined;
+  const salvage = input?.salvage ?? false;
   const startPool = (source: JobImage) => () => {
     const job: Job = {
       kind: 'convert',
@@ -193,6 +277,7 @@ async function writeImage(
       shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
       sparseSize,
       keepsZeros,
+      salvage,
       digests,
     };
     // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
@@ -210,10 +295,16 @@ async function writeImage(
       turnstile,
       sparseSize,
       keepsZeros,
+      salvage,
+      onLoss,
+      maxExpansion: maxExpansion ?? MAX_EXPANSION,
       digests,
       base: overlay?.chain,
       signal,
-      onProgress,
+      onProgress(progress) {
+        requireOutputBytes(progress.writtenBytes, maxOutputBytes);
+        onProgress?.(progress);
+      },
       startPool: image.reopen && startPool(image.reopen),
       identify: (digest) =>
         reproducible
@@ -248,12 +339,4 @@ function requireSparseSize(size: number): number {
 function defaultThreads(writer: Writer, flushes: boolean): number {
   const waitsForDisk = writer.kind === 'layout' && flushes;
   return availableThreads() + (waitsForDisk ? 1 : 0);
-}
-
-function requireThreads(threads: number | undefined): number | undefined {
-  if (threads === undefined) return undefined;
-  if (Number.isSafeInteger(threads) && threads >= 1 && threads <= MAX_THREADS) return threads;
-  throw new OptionError('bad-option', `${threads} threads are not possible.`, {
-    hint: `Use 1 to ${MAX_THREADS}.`,
-  });
 }

@@ -1,7 +1,6 @@
 /** Makes new images: empty disks, and overlays over other images. */
 
 import { randomBytes } from 'node:crypto';
-import { dirname, resolve } from 'node:path';
 import { contentDigest } from './conversion/block-digest.ts';
 import { createOutput, finishOutput } from './conversion/output.ts';
 import { roundedSize } from './conversion/size.ts';

@@ -62,6 +62,14 @@ export async function digestImage(input: ImageInput, options: DigestOptions = {}
   requireThreads(options.threads);
   requireNotAborted(options.signal);
   await using image = await openImage(input, options.input);
+  return await digestOpened(image, options); // the image is closed behind it
+}
+
+/** The same for an image that is open. */
+export async function digestOpened(
+  image: OpenedImage,
+  options: Omit<DigestOptions, 'input'>,
+): Promise<DigestReport> {
   const size = outputSize(image, options.size, 1);
   await requireZerosFrom(image, size.bytes);
   const digest =

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'bad-reference'
   | 'bad-data'
   | 'marked-corrupt'
+  | 'verify-failed'
   // the image is fine, but this cannot be done with it
   | 'unsupported-version'
   | 'unsupported-feature'

@@ -10,6 +10,7 @@
 
 export { type GuestRange, guestChunks } from './cat.ts';
 export { type CheckOptions, checkImage, type ImageCheck } from './check.ts';
+export { type CodecName, codecNames } from './codecs/index.ts';
 export {
   type ComparedImage,
   CompareError,
@@ -18,8 +19,8 @@ export {
   type CompareStage,
   compareImages,
 } from './compare.ts';
-export { type CodecName, codecNames } from './codecs/index.ts';
 export type { Progress } from './conversion/run.ts';
+export type { LostRange } from './conversion/salvage.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
 export { type CreateImageOptions, type CreateReport, createImage } from './create.ts';
 export { type DigestAlgorithm, type DigestOptions, type DigestReport, digestImage } from './digest.ts';

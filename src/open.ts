@@ -1,22 +1,20 @@
 /** Opens disk images of any format. */
 
-import { fileURLToPath } from 'node:url';
+import { MiB, TiB } from './binary/align.ts';
 import {
+  BudgetError,
   CorruptImageError,
   OptionError,
-  UnknownFormatError,
   UnsupportedFeatureError,
   withDetails,
 } from './errors.ts';
-import { type FormatName, formatBySuffix, formatNamed, formats, type OpenOptions } from './formats/index.ts';
+import { type FormatName, formatNamed, formats, type OpenOptions } from './formats/index.ts';
 import { concatenation } from './image/concat.ts';
-import { type Format, PROBE_LENGTH, type ProbeSample } from './image/format.ts';
 import { type DiskImage, diskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { BackingReference } from './image/reader.ts';
-import { openFileSource } from './io/file-source.ts';
-import { memorySource } from './io/memory.ts';
 import type { ByteSource } from './io/source.ts';
+import { openSource, probe } from './probe.ts';
 import {
   type Chain,
   chainName,
@@ -25,7 +23,7 @@ import {
   requireNextInChain,
   resolveReference,
 } from './references.ts';
-import type { JobImage } from './workers/job-image.ts';
+import type { JobImage, JobLayer } from './workers/job-image.ts';
 
 /** A path, a `file:` URL, the bytes themselves, or anything with a size that can be read. */
 export type ImageInput = string | URL | Uint8Array | ByteSource;
@@ -37,6 +35,14 @@ type InputFormat = {
 
 /** How to open an image. Without `format` its bytes tell; raw is what nothing else answers for. */
 export type OpenImageOptions = ReferenceRules & {
+  /**
+   * Read on past damage: the image is opened if any of it can be read, and what cannot be fails when it is asked for.
+   */
+  readonly salvage?: boolean;
+  /** The largest disk that is read, in bytes; 64 TiB by default. */
+  readonly maxVirtualSize?: number;
+  /** Bytes that the tables of an image may take in memory; 512 MiB by default. */
+  readonly maxMetadataBytes?: number;
   /**
    * Open what is needed to describe and check the image, and nothing that it names. Reading guest data then throws
    * what stands in its way, if anything does.
@@ -81,10 +87,15 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
       return dataFile;
     };
     const reader = await format
-      .open(source, openOptions, options.metadataOnly ? undefined : openDataFile)
+      .open(source, openOptions, {
+        ...(!options.metadataOnly && { openDataFile }),
+        salvage: options.salvage ?? false,
+        maxMetadataBytes: options.maxMetadataBytes ?? MAX_METADATA_BYTES,
+      })
       .catch((error) => {
         throw withDetails(error, { format: format.name });
       });
+    requireVirtualSize(reader.virtualSize, options, format.name);
     if (reader.obstacle && !options.metadataOnly) throw withDetails(reader.obstacle, { format: format.name });
     const backing =
       reader.backing && !options.metadataOnly
@@ -95,7 +106,12 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
             chain.length > 0 ? chain : [await chainName(source)],
           )
         : undefined;
-    const reopen = threadImage(source, format.name, openOptions, dataFile, backing);
+    const reopen = threadImage(
+      source,
+      { format: format.name, options: openOptions, salvage: options.salvage ?? false },
+      dataFile,
+      backing,
+    );
     return {
       ...diskImage(format.name, source, reader, backing),
       ...(reopen && { reopen }),
@@ -156,24 +172,22 @@ async function openNamedDataFile(
 async function openBacking(
   reference: BackingReference,
   owner: ByteSource,
-  rules: ReferenceRules,
+  options: OpenImageOptions,
   chain: Chain,
 ): Promise<OpenedImage> {
   const { kind, names, format, uuid } = reference;
   const references = names.map(
     (name): Reference => ({ kind, name, from: owner.name, ...(format !== undefined && { format }) }),
   );
-  const found = await resolveReference(references, owner, rules, (why) => reference.missing(why));
-  const longer = requireNextInChain(chain, found, rules);
-  const { allowPaths, resolve, maxDepth } = rules;
+  const found = await resolveReference(references, owner, options, (why) => reference.missing(why));
+  const longer = requireNextInChain(chain, found, options);
+  const { format: _, options: __, ...inherited } = options;
   const known = format === undefined ? undefined : backingFormat(format);
   const image = await openLayer(
     await openSource(found),
     {
+      ...inherited,
       ...(known !== undefined && { format: known }),
-      ...(allowPaths && { allowPaths }),
-      ...(resolve && { resolve }),
-      ...(maxDepth !== undefined && { maxDepth }),
     },
     longer,
   );
@@ -199,10 +213,26 @@ function backingFormat(name: string): FormatName {
   });
 }
 
+/** Nobody keeps a larger disk as an image; tables of blocks would take more memory than they are worth. */
+const MAX_VIRTUAL_SIZE = 64 * TiB;
+const MAX_METADATA_BYTES = 512 * MiB;
+
+function requireVirtualSize(size: number, { maxVirtualSize }: OpenImageOptions, format: FormatName): void {
+  const most = maxVirtualSize ?? MAX_VIRTUAL_SIZE;
+  if (size <= most) return;
+  throw new BudgetError(
+    'over-budget',
+    `The image claims a disk of ${size} bytes; at most ${most} are read.`,
+    {
+      format,
+      hint: 'If it is what you expect, allow more with --max-virtual-size.',
+    },
+  );
+}
+
 function threadImage(
   source: ByteSource,
-  format: FormatName,
-  options: Readonly<Record<string, unknown>>,
+  how: Pick<JobLayer, 'format' | 'options' | 'salvage'>,
   dataFile: ByteSource | undefined,
   backing: OpenedImage | undefined,
 ): JobImage | undefined {
@@ -211,8 +241,7 @@ function threadImage(
   if (file === undefined || (dataFile && !data) || (backing && !backing.reopen)) return undefined;
   return {
     ...file,
-    format,
-    options,
+    ...how,
     ...(data && { dataFile: data }),
     ...(backing?.reopen && { backing: backing.reopen }),
   };
@@ -220,46 +249,3 @@ function threadImage(
 
 const jobFile = ({ descriptor, size }: ByteSource) =>
   descriptor && { path: descriptor.path, size, version: descriptor.version };
-
-async function openSource(input: ImageInput): Promise<ByteSource> {
-  if (typeof input === 'string') return openFileSource(input);
-  if (input instanceof Uint8Array) return memorySource(input);
-  if (!(input instanceof URL)) return input;
-  if (input.protocol === 'file:') return openFileSource(fileURLToPath(input));
-  throw new OptionError('bad-option', `${input.protocol} URLs cannot be opened.`, {
-    hint: 'Download the image first.',
-  });
-}
-
-/** @throws UnknownFormatError `ambiguous-format`, or `unknown-format` for what only its name says to be an image */
-async function probe(source: ByteSource): Promise<Format<FormatName>> {
-  const sample = await probeSample(source);
-  const answers = formats.filter((format) => format.probe(sample));
-  if (answers.length > 1) {
-    const names = answers.map(({ name }) => name).join(' and ');
-    throw new UnknownFormatError('ambiguous-format', `${source.name} can be read as ${names}.`, {
-      hint: 'Say which with -f, if you trust where it comes from.',
-    });
-  }
-  return answers[0] ?? rawUnlessNamedOtherwise(source.name);
-}
-
-async function probeSample(source: ByteSource): Promise<ProbeSample> {
-  const length = Math.min(PROBE_LENGTH, source.size);
-  const head = new Uint8Array(length);
-  const tail = new Uint8Array(length);
-  await source.read(head, 0);
-  await source.read(tail, source.size - length);
-  return { head, tail, size: source.size };
-}
-
-/** Half a download of a fixed VHD looks like raw: what its name says is believed enough to ask. */
-function rawUnlessNamedOtherwise(name: string): Format<FormatName> {
-  const raw = formatNamed('raw');
-  const named = formatBySuffix(name);
-  if (named === undefined || named === raw) return raw;
-  throw new UnknownFormatError('unknown-format', `${name} is named like ${named.name}, but holds none.`, {
-    fileOffset: 0,
-    hint: 'It is damaged or incomplete; or, if these are the bytes of a disk, say -f raw.',
-  });
-}

@@ -1,15 +1,20 @@
 /** The flags by which commands are told how to open an image, and how to print what they found. */
 
-import { Option } from 'commander';
-import type { FormatName, OpenImageOptions, ReferenceRules } from '../index.ts';
-import { countArgument, formatArgument, openOptions, type Pair, pairsArgument } from './options.ts';
+import { type Command, Option } from 'commander';
+import type { FormatName, OpenImageOptions } from '../index.ts';
+import {
+  countArgument,
+  formatArgument,
+  openOptions,
+  type Pair,
+  pairsArgument,
+  sizeArgument,
+} from './options.ts';
 
 /** The flags as commander gives them. */
-export interface ImageFlags {
+export interface ImageFlags extends TrustFlags {
   readonly inputFormat?: FormatName;
   readonly options: readonly Pair[];
-  readonly allowPath: readonly string[];
-  readonly maxChainDepth?: number;
 }
 
 export interface OutputFlags {
@@ -26,29 +31,49 @@ export const optionsFlag = (about: string): Option =>
     .argParser(pairsArgument)
     .default([], 'none');
 
-export const allowPathFlag = (): Option =>
-  new Option(
-    '--allow-path <folder>',
-    'open what the image names (a backing file, a parent) if it is in this folder; may be given several times',
-  )
-    .argParser((folder: string, before: readonly string[]) => [...before, folder])
-    .default([], 'nothing');
-
-export const maxChainDepthFlag = (): Option =>
-  new Option('--max-chain-depth <number>', 'images below the first one, at most (default: 64)').argParser(
-    countArgument,
-  );
+/** Adds the flags that say what may be opened beside an image, and how much trouble images may make. */
+export const addTrustFlags = (command: Command): Command =>
+  command
+    .addOption(
+      new Option(
+        '--allow-path <folder>',
+        'open what the image names (a backing file, a parent) if it is in this folder; may be given several times',
+      )
+        .argParser((folder: string, before: readonly string[]) => [...before, folder])
+        .default([], 'nothing'),
+    )
+    .addOption(
+      new Option('--max-chain-depth <number>', 'images below the first one, at most (default: 64)').argParser(
+        countArgument,
+      ),
+    )
+    .addOption(
+      new Option('--max-virtual-size <size>', 'the largest disk that is read (default: 64T)').argParser(
+        sizeArgument,
+      ),
+    )
+    .addOption(
+      new Option('--max-metadata <size>', "memory for an image's tables, at most (default: 512M)").argParser(
+        sizeArgument,
+      ),
+    );
 
 export const outputFlag = (): Option =>
   new Option('--output <kind>', 'for people, or as JSON').choices(['human', 'json']).default('human');
 
-/** What may be opened beside an image. */
-export const chainRules = ({
-  allowPath,
-  maxChainDepth,
-}: Pick<ImageFlags, 'allowPath' | 'maxChainDepth'>): ReferenceRules => ({
+/** What the flags of {@link addTrustFlags} say. */
+export interface TrustFlags {
+  readonly allowPath: readonly string[];
+  readonly maxChainDepth?: number;
+  readonly maxVirtualSize?: number;
+  readonly maxMetadata?: number;
+}
+
+export const trustRules = ({ allowPath, maxChainDepth, maxVirtualSize, maxMetadata }: TrustFlags) => ({
   ...(allowPath.length > 0 && { allowPaths: allowPath }),
   ...(maxChainDepth !== undefined && { maxDepth: maxChainDepth }),
+  ...(maxVirtualSize !== undefined && { maxVirtualSize }),
+  ...(maxMetadata !== undefined && { maxMetadataBytes: maxMetadata }),
 });
 
 /** How to open the image. @throws OptionError `bad-option` */
@@ -57,6 +82,6 @@ export function openingOf({ inputFormat, options, ...flags }: ImageFlags): OpenI
   return {
     ...(inputFormat && { format: inputFormat }),
     options: open,
-    ...chainRules(flags),
+    ...trustRules(flags),
   } as OpenImageOptions; // the options are those of the format
 }

@@ -4,7 +4,8 @@ import { codecOf } from '../codecs/index.ts';
 import { markStored } from '../image/allocation.ts';
 import type { Appender, Placement } from '../image/appender.ts';
 import { frontierAt } from '../image/frontier.ts';
-import { type GuestBytes, readPadded } from '../image/guest-bytes.ts';
+import { readPadded } from '../image/guest-bytes.ts';
+import type { DiskImage } from '../image/image.ts';
 import { alignedBytes } from '../io/aligned-memory.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { dataRuns, isZeroWithin } from '../io/zeros.ts';
@@ -12,10 +13,11 @@ import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-diges
 import { type Gatherer, gatherer } from './gather.ts';
 import type { AppenderOutput, ConversionOutput, LayoutOutput } from './output.ts';
 import type { GuestRange, Task } from './plan.ts';
+import { type LostRange, salvagedImage } from './salvage.ts';
 import { passTurnstile, requireOpen, type Turnstile } from './turnstile.ts';
 
 export interface Workshop {
-  readonly image: GuestBytes;
+  readonly image: DiskImage;
   readonly target: ByteTarget;
   readonly output: ConversionOutput;
   readonly turnstile: Turnstile;
@@ -23,6 +25,8 @@ export interface Workshop {
   readonly sparseSize: number;
   /** Are zeros stored as well, because a backing file would show otherwise? */
   readonly keepsZeros: boolean;
+  /** Are ranges that cannot be read taken as zeros, and reported? */
+  readonly salvage: boolean;
   /** Are the stored blocks digested, for an identity that comes from the content? */
   readonly digests: boolean;
 }
@@ -31,6 +35,8 @@ export interface TaskResult {
   /** Bytes written. */
   readonly written: number;
   readonly digests?: BlockDigests;
+  /** What could not be read. */
+  readonly lost?: readonly LostRange[];
 }
 
 /** Performs one task at a time. */
@@ -42,14 +48,16 @@ export function performer(workshop: Workshop): Performer {
   const arena: Arena = { bytes: new Uint8Array(0) };
 
   /** The task's guest bytes, range after range, zeros past the end of the source's disk. */
-  async function readTask({ ranges }: Task): Promise<Loaded[]> {
+  async function readTask({ ranges }: Task, lost: LostRange[]): Promise<Loaded[]> {
     const length = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
     if (buffer.length < length) buffer = alignedBytes(length);
     let at = 0;
     const loaded: Loaded[] = [];
     for (const { from, to } of ranges) {
       const bytes = buffer.subarray(at, at + to - from);
-      await readPadded(workshop.image, bytes, from);
+      const { image } = workshop;
+      const guest = workshop.salvage ? salvagedImage(image, (range) => lost.push(range)) : image;
+      await readPadded(guest, bytes, from);
       loaded.push({ from, to, bytes });
       at += bytes.length;
     }
@@ -58,14 +66,19 @@ export function performer(workshop: Workshop): Performer {
 
   return async (task) => {
     requireOpen(workshop.turnstile);
-    const loaded = await readTask(task);
+    const lost: LostRange[] = [];
+    const loaded = await readTask(task, lost);
     const { output } = workshop;
     const blocks = [...storedBlocksOf(loaded, output.writer.unit, workshop.keepsZeros)];
     const written =
       output.kind === 'appender'
         ? await append(workshop, output, task, blocks, arena)
         : await place(workshop, output, task, loaded, blocks, blockHead);
-    return { written, ...(workshop.digests && { digests: digestBlocks(blocks) }) };
+    return {
+      written,
+      ...(workshop.digests && { digests: digestBlocks(blocks) }),
+      ...(lost.length > 0 && { lost }),
+    };
   };
 }
 

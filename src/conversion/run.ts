@@ -1,6 +1,6 @@
 /** Runs a conversion: plans it, chooses who performs it, and writes what stands around the blocks. */
 
-import { CancelledError } from '../errors.ts';
+import { BudgetError, CancelledError } from '../errors.ts';
 import type { Extent } from '../image/extent.ts';
 import type { Identity } from '../image/identity.ts';
 import type { DiskImage } from '../image/image.ts';
@@ -10,6 +10,7 @@ import { type Executor, runTasks, staffed } from './executor.ts';
 import { type ConversionOutput, finishOutput } from './output.ts';
 import { performer, type TaskResult } from './perform.ts';
 import { planShape, planTasks, type Task, taskEnd } from './plan.ts';
+import { type LostRange, salvagedImage } from './salvage.ts';
 import { closeTurnstile, type Turnstile } from './turnstile.ts';
 
 export interface Conversion {
@@ -19,6 +20,11 @@ export interface Conversion {
   readonly turnstile: Turnstile;
   readonly sparseSize: number;
   readonly keepsZeros: boolean;
+  readonly salvage: boolean;
+  /** Told of each range that could not be read, in no particular order. */
+  readonly onLoss: (range: LostRange) => void;
+  /** How many times larger than its files the data of the image may be. */
+  readonly maxExpansion: number;
   readonly digests: boolean;
   /** The image of the source's chain on which the output builds: only what differs from it is converted. */
   readonly base: { readonly depth: number; readonly virtualSize: number } | undefined;
@@ -60,6 +66,7 @@ async function performTasks(conversion: Conversion): Promise<Uint8Array> {
     for await (const { task, result } of runTasks(tasks, executor, () => closeTurnstile(turnstile))) {
       requireNotAborted(signal);
       if (result.digests) digest.add(result.digests);
+      for (const range of result.lost ?? []) conversion.onLoss(range);
       writtenBytes += result.written;
       onProgress?.({ doneBytes: Math.min(taskEnd(task), totalBytes), totalBytes, writtenBytes });
     }
@@ -77,15 +84,25 @@ export function requireNotAborted(signal: AbortSignal | undefined): void {
 }
 
 /** The extents of the source that are on the target's disk; where no hole may be left, all of it is data. */
-async function* extentsToConvert({ image, output, sparseSize, base }: Conversion): AsyncGenerator<Extent> {
+function extentsToConvert(conversion: Conversion): AsyncIterable<Extent> {
+  const { image, output, sparseSize, base, salvage, onLoss, maxExpansion } = conversion;
   const { writer } = output;
-  if (base) {
-    yield* extentsAbove(image, base, writer.virtualSize);
-    return;
-  }
+  const end = Math.min(image.virtualSize, writer.virtualSize);
   const isFull = sparseSize === 0 && writer.kind === 'layout' && writer.placement === 'in-place';
-  if (isFull) yield { kind: 'data', guestOffset: 0, length: writer.virtualSize, fileOffset: 0 };
-  else yield* image.extents(0, Math.min(image.virtualSize, writer.virtualSize));
+  if (isFull && !salvage) return wholeDisk(writer.virtualSize);
+  const extents = (salvage ? salvagedImage(image, onLoss) : image).extents(0, end);
+  const wanted = base ? extentsAbove(extents, base) : extents;
+  return isFull ? filled(wanted, writer.virtualSize) : withinExpansion(wanted, image, maxExpansion);
+}
+
+async function* wholeDisk(virtualSize: number): AsyncGenerator<Extent> {
+  yield { kind: 'data', guestOffset: 0, length: virtualSize, fileOffset: 0 };
+}
+
+/** Looks at all extents, to find what is lost of them, and takes the whole disk as data. */
+async function* filled(extents: AsyncIterable<Extent>, virtualSize: number): AsyncGenerator<Extent> {
+  for await (const _ of extents);
+  yield* wholeDisk(virtualSize);
 }
 
 /**
@@ -93,16 +110,44 @@ async function* extentsToConvert({ image, output, sparseSize, base }: Conversion
  * otherwise.
  */
 async function* extentsAbove(
-  image: DiskImage,
+  extents: AsyncIterable<Extent>,
   base: { readonly depth: number; readonly virtualSize: number },
-  virtualSize: number,
 ): AsyncGenerator<Extent> {
-  for await (const extent of image.extents(0, Math.min(image.virtualSize, virtualSize))) {
+  for await (const extent of extents) {
     if ((extent.depth ?? 0) >= base.depth) continue;
     const { kind, guestOffset, length } = extent;
     if (kind !== 'zero') yield extent;
     else if (extent.explicit || guestOffset < base.virtualSize) {
       yield { kind: 'data', guestOffset, length, fileOffset: 0 };
     }
+  }
+}
+
+/** As much data comes of any image, however small its files are. */
+const ALWAYS_ALLOWED = 2 ** 30;
+
+/**
+ * Many references to one compressed block make terabytes of some kilobytes.
+ * @throws BudgetError where more data comes of the image than its files can honestly hold
+ */
+async function* withinExpansion(
+  extents: AsyncIterable<Extent>,
+  image: DiskImage,
+  maxExpansion: number,
+): AsyncGenerator<Extent> {
+  let filesSize = 0;
+  for (let layer: DiskImage | undefined = image; layer; layer = layer.backing) filesSize += layer.source.size;
+  const most = Math.max(ALWAYS_ALLOWED, filesSize * maxExpansion);
+  let data = 0;
+  for await (const extent of extents) {
+    if (extent.kind !== 'zero') data += extent.length;
+    if (data > most) {
+      const message = `Files of ${filesSize} bytes claim more than ${most} bytes of data.`;
+      throw new BudgetError('over-budget', message, {
+        guestOffset: extent.guestOffset,
+        hint: 'This is how images are made that fill disks. If it is what you expect: --max-expansion.',
+      });
+    }
+    yield extent;
   }
 }

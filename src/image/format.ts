@@ -20,8 +20,18 @@ export interface ProbeSample {
 /** Bytes at each end that {@link Format.probe} sees. */
 export const PROBE_LENGTH = 512;
 
-/** Opens the file that holds an image's data, as the image names it. */
-export type OpenDataFile = (name: string) => Promise<ByteSource>;
+/** What a reader is given beside the file and the format's own options. */
+export interface OpenContext {
+  /** Opens the file that holds an image's data, as the image names it. Without it such an image is only described. */
+  readonly openDataFile?: (name: string) => Promise<ByteSource>;
+  /**
+   * Read on past damage: an image is then opened if any of it can be read, and what cannot be told or decoded fails
+   * when it is asked for.
+   */
+  readonly salvage?: boolean;
+  /** Bytes that the tables of one image may take in memory. */
+  readonly maxMetadataBytes?: number;
+}
 
 export interface Format<
   Name extends string = string,
@@ -50,14 +60,9 @@ export interface Format<
   probe(sample: ProbeSample): boolean;
   /**
    * Reads and checks the metadata that every read needs.
-   * @param openDataFile without it, an image whose data is in another file can be described only
-   * @throws CorruptImageError, UnsupportedFeatureError, ImageIoError
+   * @throws CorruptImageError, UnsupportedFeatureError, BudgetError, ImageIoError
    */
-  open(
-    source: ByteSource,
-    options: OptionValues<OpenSpecs>,
-    openDataFile?: OpenDataFile,
-  ): Promise<ImageReader>;
+  open(source: ByteSource, options: OptionValues<OpenSpecs>, context?: OpenContext): Promise<ImageReader>;
   /**
    * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
    * give the same writer on every thread.

@@ -77,6 +77,7 @@ export async function writeImage(
       turnstile,
       sparseSize,
       keepsZeros: false,
+      salvage: false,
       digests: true,
     }),
   );

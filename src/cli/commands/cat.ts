@@ -2,14 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { CancelledError, guestChunks, openImage } from '../../index.ts';
-import {
-  allowPathFlag,
-  type ImageFlags,
-  inputFormatFlag,
-  maxChainDepthFlag,
-  openingOf,
-  optionsFlag,
-} from '../image-flags.ts';
+import { addTrustFlags, type ImageFlags, inputFormatFlag, openingOf, optionsFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { sizeArgument } from '../options.ts';
 
@@ -26,14 +19,11 @@ Examples:
 `;
 
 export function addCat(program: Command, io: CliIo): Command {
-  return program
-    .command('cat')
+  return addTrustFlags(program.command('cat'))
     .description('write the bytes of the disk, or a part of them, to standard output')
     .argument('<image>', 'image to read')
     .addOption(inputFormatFlag())
     .addOption(optionsFlag('options for reading'))
-    .addOption(allowPathFlag())
-    .addOption(maxChainDepthFlag())
     .addOption(new Option('--offset <offset>', 'begin at this byte of the disk').argParser(sizeArgument))
     .addOption(
       new Option('--length <length>', 'write so many bytes (default: to the end)').argParser(sizeArgument),

@@ -8,14 +8,7 @@ import {
   compareImages,
   type FormatName,
 } from '../../index.ts';
-import {
-  allowPathFlag,
-  type ImageFlags,
-  maxChainDepthFlag,
-  type OutputFlags,
-  openingOf,
-  outputFlag,
-} from '../image-flags.ts';
+import { addTrustFlags, type ImageFlags, type OutputFlags, openingOf, outputFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, formatArgument, type Pair, pairsArgument } from '../options.ts';
 import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
@@ -48,8 +41,7 @@ const NOT_COMPARED = 2;
 const FAILED_AT = { open: 2, extents: 3, data: 4 } as const;
 
 export function addCompare(program: Command, io: CliIo): Command {
-  return program
-    .command('compare')
+  return addTrustFlags(program.command('compare'))
     .description('tell whether two images hold the same disk, in whatever formats, and how much differs')
     .argument('<first>', 'image to read')
     .argument('<second>', 'image to compare it with')
@@ -59,8 +51,6 @@ export function addCompare(program: Command, io: CliIo): Command {
     .addOption(reading('--second-options <key=value,...>', 'second'))
     .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
     .option('--first', 'stop at the first difference')
-    .addOption(allowPathFlag())
-    .addOption(maxChainDepthFlag())
     .addOption(outputFlag())
     .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
     .addOption(barFlag())

@@ -10,7 +10,7 @@ import {
   formatNamed,
   OptionError,
 } from '../../index.ts';
-import { allowPathFlag, chainRules, maxChainDepthFlag } from '../image-flags.ts';
+import { addTrustFlags, type TrustFlags, trustRules } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import {
   countArgument,
@@ -29,7 +29,7 @@ import { humanSize } from '../render.ts';
 const CACHE_MODES = ['writeback', 'unsafe', 'none', 'writethrough', 'directsync'] as const;
 
 /** The options as commander gives them. */
-export interface ConvertFlags extends ProgressFlags {
+export interface ConvertFlags extends ProgressFlags, TrustFlags {
   readonly inputFormat?: FormatName;
   readonly outputFormat?: FormatName;
   readonly compress?: true;
@@ -43,8 +43,11 @@ export interface ConvertFlags extends ProgressFlags {
   readonly existing?: true;
   readonly backing?: string;
   readonly backingFormat?: FormatName;
-  readonly allowPath: readonly string[];
-  readonly maxChainDepth?: number;
+  readonly salvage?: true;
+  readonly verify?: true;
+  readonly maxOutput?: number;
+  readonly maxExpansion?: number;
+  readonly timeout?: number;
   readonly reproducible?: true;
 }
 
@@ -60,8 +63,7 @@ Examples:
 `;
 
 export function addConvert(program: Command, io: CliIo): Command {
-  return program
-    .command('convert')
+  return addTrustFlags(program.command('convert'))
     .description('convert an image; the output appears under its name when it is complete')
     .usage('[options] <source...> <destination>')
     .argument(
@@ -110,8 +112,16 @@ export function addConvert(program: Command, io: CliIo): Command {
     .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
     .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
     .addOption(format('-F, --backing-format <format>', 'its format'))
-    .addOption(allowPathFlag())
-    .addOption(maxChainDepthFlag())
+    .option('--verify', 'read the output back, and compare the digest of its disk with that of the source')
+    .option('--salvage', 'read what can be read of a damaged image; what cannot becomes zeros, and is listed')
+    .addOption(new Option('--max-output <size>', 'write no more than this').argParser(sizeArgument))
+    .addOption(
+      new Option(
+        '--max-expansion <number>',
+        'data may be this many times larger than the files of the source (default: 4000)',
+      ).argParser(countArgument),
+    )
+    .addOption(new Option('--timeout <seconds>', 'stop after this time').argParser(countArgument))
     .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
     .addOption(barFlag())
     .option('-q, --quiet', 'print nothing but errors')
@@ -144,6 +154,7 @@ async function runConvert(
   const report = await withProgress(flags, io, (onProgress) =>
     convert(sources, destination, { ...options, signal: io.signal, onProgress }),
   );
+  if (report.lost && report.lost.length > 0) io.setExitCode(1);
   if (flags.progress !== 'json' && !flags.quiet)
     io.err(cacheNote(flags.cache) + summary(destination, report, Date.now() - started, io.isTerminal));
 }
@@ -172,13 +183,18 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
     input: {
       ...(flags.inputFormat && { format: flags.inputFormat }),
       options: { ...open, ...(flags.snapshot !== undefined && { snapshot: flags.snapshot }) },
-      ...chainRules(flags),
+      ...trustRules(flags),
+      ...(flags.salvage && { salvage: true }),
     },
     ...(flags.size !== undefined && { size: flags.size }),
     ...(flags.threads !== undefined && { threads: flags.threads }),
     ...(sparseSize !== undefined && { sparseSize }),
     ...(flags.cache === 'unsafe' && { flush: false }),
     ...(flags.existing && { existing: true }),
+    ...(flags.verify && { verify: true }),
+    ...(flags.maxOutput !== undefined && { maxOutputBytes: flags.maxOutput }),
+    ...(flags.maxExpansion !== undefined && { maxExpansion: flags.maxExpansion }),
+    ...(flags.timeout !== undefined && { timeoutSeconds: flags.timeout }),
     ...(flags.backing !== undefined && { backing: backingFile(flags.backing, flags.backingFormat) }),
     ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
   } as ConvertOptions; // checked against the declarations of the formats by the library
@@ -208,5 +224,10 @@ function summary(destination: string, report: ConvertReport, elapsed: number, is
   const { outputFormat: name, virtualSize, fileSize } = report;
   const took = elapsed < 10_000 ? `${(elapsed / 1000).toFixed(1)} s` : duration(elapsed / 1000);
   const line = `${destination}: ${name}, virtual size ${humanSize(virtualSize)} (${virtualSize} bytes), file ${humanSize(fileSize)}, ${took}\n`;
-  return notes.join('') + (isWatched ? line : '');
+  const lost = (report.lost ?? []).map(
+    ({ guestOffset, length, code, message }) =>
+      `diskimg: lost: guest bytes ${guestOffset} to ${guestOffset + length} (${humanSize(length)}): [${code}] ${message}\n`,
+  );
+  const digest = report.digest === undefined ? '' : `${destination}: verified, ${report.digest}\n`;
+  return notes.join('') + lost.join('') + digest + (isWatched ? line : '');
 }

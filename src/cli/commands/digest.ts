@@ -3,10 +3,9 @@
 import { type Command, Option } from 'commander';
 import { type DigestAlgorithm, type DigestOptions, digestImage } from '../../index.ts';
 import {
-  allowPathFlag,
+  addTrustFlags,
   type ImageFlags,
   inputFormatFlag,
-  maxChainDepthFlag,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -33,14 +32,11 @@ The digest is that of the disk, not of the file: it is the same in every format,
 `;
 
 export function addDigest(program: Command, io: CliIo): Command {
-  return program
-    .command('digest')
+  return addTrustFlags(program.command('digest'))
     .description('print a digest of the disk that an image holds; zeros cost nothing')
     .argument('<image>', 'image to read')
     .addOption(inputFormatFlag())
     .addOption(optionsFlag('options for reading'))
-    .addOption(allowPathFlag())
-    .addOption(maxChainDepthFlag())
     .addOption(
       new Option('--algorithm <name>', 'sha256: of all bytes, as sha256sum has it of a raw image; slower')
         .choices(['diskimg', 'sha256'])

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { CancelledError, type MapEntry, mapFiles, mapImage, openImage } from '../../index.ts';
 import {
-  allowPathFlag,
+  addTrustFlags,
   type ImageFlags,
   inputFormatFlag,
   type OutputFlags,
@@ -29,13 +29,11 @@ Examples:
 `;
 
 export function addMap(program: Command, io: CliIo): Command {
-  return program
-    .command('map')
+  return addTrustFlags(program.command('map'))
     .description('tell which parts of a disk are data, which are zeros, and where they stand in the file')
     .argument('<image>', 'image to read')
     .addOption(inputFormatFlag())
     .addOption(optionsFlag('options for reading'))
-    .addOption(allowPathFlag())
     .addOption(outputFlag())
     .addOption(
       new Option('--start-offset <offset>', 'begin at this byte of the disk').argParser(sizeArgument),

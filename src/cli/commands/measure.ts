@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { type FormatName, type Measurement, type MeasureOptions, measure, OptionError } from '../../index.ts';
 import {
-  allowPathFlag,
+  addTrustFlags,
   type ImageFlags,
   inputFormatFlag,
   type OutputFlags,
@@ -32,8 +32,7 @@ Examples:
 `;
 
 export function addMeasure(program: Command, io: CliIo): Command {
-  return program
-    .command('measure')
+  return addTrustFlags(program.command('measure'))
     .description('tell how large the file of a conversion will be')
     .argument('[image]', 'image to be converted; without one, an empty disk of --size')
     .addOption(inputFormatFlag())
@@ -47,7 +46,6 @@ export function addMeasure(program: Command, io: CliIo): Command {
       new Option('--size <size>', "virtual size to be written, or 'original'").argParser(virtualSizeArgument),
     )
     .option('--scan', 'read the data, to leave out zeros as a conversion will')
-    .addOption(allowPathFlag())
     .addOption(outputFlag())
     .addHelpText('after', EXPLANATION)
     .action(async (path: string | undefined, flags: MeasureFlags) => {

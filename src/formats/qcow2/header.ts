@@ -58,10 +58,14 @@ export interface Extensions {
 export const hasFeature = (header: FeatureHeader, bit: bigint): boolean =>
   (header.incompatibleFeatures & bit) !== 0n;
 
-/** @throws UnknownFormatError `wrong-format`, CorruptImageError, UnsupportedFeatureError `unsupported-version` */
-export async function readHeader(source: ByteSource): Promise<Qcow2Header> {
+/**
+ * @param salvage pass over tables that are not needed to read the disk: refcounts and snapshots
+ * @throws UnknownFormatError `wrong-format`, CorruptImageError, UnsupportedFeatureError `unsupported-version`
+ */
+export async function readHeader(source: ByteSource, salvage = false): Promise<Qcow2Header> {
   const header = await readHeaderAlone(source);
-  requireTables(source, header);
+  requireL1(source, header);
+  if (!salvage) requireOtherTables(source, header);
   return header;
 }
 
@@ -243,9 +247,9 @@ function backingName(first: Uint8Array, base: BaseHeader, clusterSize: number): 
 
 const decodeText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
-/** L1 table, refcount table and snapshot table: aligned, inside the file, of a possible size. */
-function requireTables(source: ByteSource, header: Qcow2Header): void {
-  const { clusterSize, l1Size, l1TableOffset, l1Needed, refcountTableOffset, refcountTableClusters } = header;
+/** The L1 table: aligned, inside the file, of a possible size. */
+function requireL1(source: ByteSource, header: Qcow2Header): void {
+  const { clusterSize, l1Size, l1TableOffset, l1Needed } = header;
   if (l1Size < l1Needed) {
     throw corrupt('bad-table', `The L1 table has ${l1Size} entries; the disk size needs ${l1Needed}.`, 36);
   }
@@ -256,7 +260,11 @@ function requireTables(source: ByteSource, header: Qcow2Header): void {
     throw corrupt('bad-reference', `The L1 table at ${l1TableOffset} is not on a cluster.`, 40);
   }
   requireInside(source, l1TableOffset, l1Size * 8, 'The L1 table');
+}
 
+/** Refcount table and snapshot table: the same. */
+function requireOtherTables(source: ByteSource, header: Qcow2Header): void {
+  const { clusterSize, refcountTableOffset, refcountTableClusters } = header;
   const refcountTableSize = refcountTableClusters * clusterSize;
   if (refcountTableClusters === 0 || refcountTableSize > MAX_REFCOUNT_TABLE_BYTES) {
     const message = `The refcount table has ${refcountTableClusters} clusters, expected 1 or more, up to 8 MiB.`;

@@ -4,9 +4,9 @@
  */
 
 import { ceilDiv, MiB } from '../../binary/align.ts';
-import { type ImageError, OptionError, withDetails } from '../../errors.ts';
+import { BudgetError, type ImageError, OptionError, withDetails } from '../../errors.ts';
 import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
-import type { OpenDataFile } from '../../image/format.ts';
+import type { OpenContext } from '../../image/format.ts';
 import type { BackingReference, ImageDetails, ImageReader, JsonValue, Note } from '../../image/reader.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { readBitmaps } from './bitmaps.ts';
@@ -29,12 +29,12 @@ const L2_CACHE_BYTES = 4 * MiB;
 export async function openQcow2(
   source: ByteSource,
   options: { readonly snapshot: string | undefined },
-  openDataFile?: OpenDataFile,
+  { openDataFile, salvage = false, maxMetadataBytes }: OpenContext = {},
 ): Promise<ImageReader> {
-  const header = await readHeader(source);
-  const snapshots = await readSnapshots(source, header);
+  const header = await readHeader(source, salvage);
+  const snapshots = await unlessSalvaged(salvage, readSnapshots(source, header), []);
   const state = stateToRead(header, snapshots, options.snapshot);
-  const bitmaps = await readBitmaps(source, header);
+  const bitmaps = await unlessSalvaged(salvage, readBitmaps(source, header), undefined);
   const dataFile = hasFeature(header, Incompatible.dataFile)
     ? await openDataFile?.(header.extensions.dataFile ?? '').catch((error) => {
         throw withDetails(error, { fileOffset: 72 });
@@ -42,7 +42,7 @@ export async function openQcow2(
     : undefined;
   const { clusterSize, l2Entries } = header;
   const { virtualSize } = state;
-  const tables = l2Tables(source, header, state, await readL1(source, header, state));
+  const tables = l2Tables(source, header, state, await readL1(source, header, state, maxMetadataBytes));
   const hasBacking = header.backingFile !== undefined;
   const shape: L2Shape = {
     clusterBits: header.clusterBits,
@@ -70,7 +70,7 @@ export async function openQcow2(
     }
   }
 
-  const obstacle = obstacleTo(header, dataFile);
+  const obstacle = obstacleTo(header, dataFile, salvage);
   return {
     virtualSize,
     unit: clusterSize,
@@ -82,6 +82,10 @@ export async function openQcow2(
     ...(dataFile && { dataFile }),
   };
 }
+
+/** What is not needed to read the disk may be damaged when it is salvaged. */
+const unlessSalvaged = <T>(salvage: boolean, reading: Promise<T>, otherwise: T): Promise<T> =>
+  salvage ? reading.catch(() => otherwise) : reading;
 
 /** A state of the disk: the active one, or that of a snapshot. */
 interface DiskState {
@@ -107,15 +111,19 @@ function stateToRead(
 }
 
 /** Why the guest data cannot be read. */
-function obstacleTo(header: Qcow2Header, dataFile: ByteSource | undefined): ImageError | undefined {
+function obstacleTo(
+  header: Qcow2Header,
+  dataFile: ByteSource | undefined,
+  salvage: boolean,
+): ImageError | undefined {
   if (header.cryptMethod !== 0) {
     const method = cryptMethods[header.cryptMethod] ?? `method ${header.cryptMethod}`;
     const hint = 'Decrypt it first: encrypted images are not supported yet.';
     return unsupported('encrypted', `The image is encrypted with ${method}.`, 32, hint);
   }
-  if (hasFeature(header, Incompatible.corrupt)) {
+  if (hasFeature(header, Incompatible.corrupt) && !salvage) {
     return corrupt('marked-corrupt', 'The image is marked as corrupt by the software that used it.', 72, {
-      hint: "Repair a copy with 'qemu-img check -r all'.",
+      hint: "Repair a copy with 'qemu-img check -r all', or read what is left with convert --salvage.",
     });
   }
   if (hasFeature(header, Incompatible.dataFile) && dataFile === undefined) {
@@ -137,12 +145,24 @@ function backingReference({ extensions }: Qcow2Header, name: string): BackingRef
 }
 
 /** The L1 entries that the disk needs, as they stand in the file. */
-async function readL1(source: ByteSource, header: Qcow2Header, state: DiskState): Promise<DataView> {
+async function readL1(
+  source: ByteSource,
+  header: Qcow2Header,
+  state: DiskState,
+  maxBytes = Infinity,
+): Promise<DataView> {
   const { virtualSize, l1Size, l1TableOffset } = state;
   const needed = ceilDiv(virtualSize, header.clusterSize * header.l2Entries);
   if (l1Size < needed) {
     const message = `The L1 table of the snapshot has ${l1Size} entries; its disk size needs ${needed}.`;
     throw corrupt('bad-table', message, l1TableOffset);
+  }
+  if (needed * 8 > maxBytes) {
+    throw new BudgetError('over-budget', `The L1 table takes ${needed * 8} bytes.`, {
+      format: 'qcow2',
+      fileOffset: l1TableOffset,
+      hint: 'Allow more with --max-metadata.',
+    });
   }
   const bytes = await readBytes(source, l1TableOffset, needed * 8, 'The L1 table');
   return new DataView(bytes.buffer);

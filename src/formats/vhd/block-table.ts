@@ -5,7 +5,7 @@
 
 import { Buffer } from 'node:buffer';
 import { SECTOR } from '../../binary/align.ts';
-import { CorruptImageError } from '../../errors.ts';
+import { CorruptImageError, type ImageError } from '../../errors.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { UNUSED_ENTRY } from './structs.ts';
 
@@ -22,30 +22,48 @@ export interface BlockTableShape {
   readonly reserved: readonly { readonly what: string; readonly start: number; readonly end: number }[];
 }
 
+export interface BlockTable {
+  /** The sector of each block's bitmap; {@link UNUSED_ENTRY} for blocks that are not stored. */
+  readonly entries: Uint32Array;
+  /** Why blocks cannot be read, by their number; empty unless damage is read past. */
+  readonly lost: ReadonlyMap<number, ImageError>;
+}
+
 /**
- * The entries of the table; {@link UNUSED_ENTRY} for blocks that are not stored.
+ * @param salvage keep the errors of single blocks for who reads them
  * @throws CorruptImageError `truncated` for a block past the end, `bad-reference` for one on something else
  */
-export async function readBlockTable(source: ByteSource, shape: BlockTableShape): Promise<Uint32Array> {
+export async function readBlockTable(
+  source: ByteSource,
+  shape: BlockTableShape,
+  salvage = false,
+): Promise<BlockTable> {
   const { tableOffset, entryCount } = shape;
   const bytes = await readBytes(source, tableOffset, entryCount * 4, 'The block allocation table');
   Buffer.from(bytes.buffer).swap32(); // big-endian in the file; every platform of Node is little-endian
-  const table = new Uint32Array(bytes.buffer);
-  table.forEach((entry, block) => {
-    if (entry !== UNUSED_ENTRY) requirePlace(shape, entry, block);
+  const entries = new Uint32Array(bytes.buffer);
+  const lost = new Map<number, ImageError>();
+  const report = (block: number, error: ImageError): void => {
+    if (!salvage) throw error;
+    lost.set(block, error);
+  };
+  entries.forEach((entry, block) => {
+    const error = entry === UNUSED_ENTRY ? undefined : problemWith(shape, entry, block);
+    if (error) report(block, error);
   });
-  requireApart(table, shape);
-  return table;
+  for (const [block, error] of overlaps(entries, shape)) report(block, error);
+  return { entries, lost };
 }
 
-function requirePlace(shape: BlockTableShape, entry: number, block: number): void {
+/** What is wrong with the place of a block. */
+function problemWith(shape: BlockTableShape, entry: number, block: number): ImageError | undefined {
   const { blockSize, bitmapSize, virtualSize, fileSize, reserved, tableOffset } = shape;
   const start = entry * SECTOR;
   // Of the last block only the part on the disk has to be there.
   const end = start + bitmapSize + Math.min(blockSize, virtualSize - block * blockSize);
   const fileOffset = tableOffset + block * 4;
   if (end > fileSize) {
-    throw new CorruptImageError(
+    return new CorruptImageError(
       'truncated',
       `Block ${block} should end at byte ${end}, but the file has only ${fileSize} bytes.`,
       {
@@ -58,11 +76,15 @@ function requirePlace(shape: BlockTableShape, entry: number, block: number): voi
   }
   const hit = reserved.find((range) => start < range.end && end > range.start);
   if (hit)
-    throw overlap(`Block ${block} at byte ${start} stands on ${hit.what}.`, fileOffset, block * blockSize);
+    return overlap(`Block ${block} at byte ${start} stands on ${hit.what}.`, fileOffset, block * blockSize);
+  return undefined;
 }
 
-/** No two blocks may share a byte. */
-function requireApart(table: Uint32Array, { blockSize, bitmapSize, tableOffset }: BlockTableShape): void {
+/** Blocks that share bytes with the one before them in the file. */
+function* overlaps(
+  table: Uint32Array,
+  { blockSize, bitmapSize, tableOffset }: BlockTableShape,
+): Generator<[number, ImageError]> {
   const sectors = (bitmapSize + blockSize) / SECTOR;
   const sorted = table.slice().sort();
   for (let i = 1; i < sorted.length; i++) {
@@ -70,11 +92,8 @@ function requireApart(table: Uint32Array, { blockSize, bitmapSize, tableOffset }
     if (entry === UNUSED_ENTRY) return;
     if (entry - (sorted[i - 1] as number) >= sectors) continue;
     const block = table.lastIndexOf(entry);
-    throw overlap(
-      `Block ${block} at byte ${entry * SECTOR} shares bytes with another block.`,
-      tableOffset + block * 4,
-      block * blockSize,
-    );
+    const message = `Block ${block} at byte ${entry * SECTOR} shares bytes with another block.`;
+    yield [block, overlap(message, tableOffset + block * 4, block * blockSize)];
   }
 }
 

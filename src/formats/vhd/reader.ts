@@ -8,6 +8,7 @@ import { alignUp, ceilDiv, GiB, isPowerOfTwo, MiB, SECTOR } from '../../binary/a
 import { fromSeconds2000 } from '../../binary/time.ts';
 import { BudgetError, CorruptImageError, UnsupportedFeatureError } from '../../errors.ts';
 import { type Extent, flatExtents, type OwnExtent } from '../../image/extent.ts';
+import type { OpenContext } from '../../image/format.ts';
 import type { ImageDetails, ImageReader } from '../../image/reader.ts';
 import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
 import { readBlockTable } from './block-table.ts';
@@ -35,6 +36,7 @@ const MAX_TABLE_BYTES = 64 * MiB;
 export async function openVhd(
   source: ByteSource,
   options: { readonly size: SizeRule | undefined },
+  context: OpenContext = {},
 ): Promise<ImageReader> {
   const found = await findFooter(source);
   const { footer } = found;
@@ -48,9 +50,9 @@ export async function openVhd(
     case DiskType.fixed:
       return openFixed(source, found, rule, virtualSize);
     case DiskType.dynamic:
-      return openDynamic(source, found, rule, virtualSize);
+      return openDynamic(source, found, rule, virtualSize, context);
     case DiskType.differencing:
-      return openDifferencing(source, found, rule, virtualSize);
+      return openDifferencing(source, found, rule, virtualSize, context);
     default:
       throw corrupt(
         'bad-header',
@@ -84,13 +86,14 @@ async function openDynamic(
   found: FoundFooter,
   rule: SizeRule,
   virtualSize: number,
+  context: OpenContext,
 ): Promise<ImageReader> {
-  const { blockSize, bitmapSize, table } = await openBlocks(source, found, virtualSize);
+  const { blockSize, bitmapSize, entryOf } = await openBlocks(source, found, virtualSize, context);
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
     for (let guestOffset = from; guestOffset < to; guestOffset += blockSize) {
       const length = Math.min(blockSize, to - guestOffset);
-      const entry = table[guestOffset / blockSize] as number;
+      const entry = entryOf(guestOffset / blockSize);
       if (entry === UNUSED_ENTRY) yield { kind: 'zero', guestOffset, length };
       else yield { kind: 'data', guestOffset, length, fileOffset: entry * SECTOR + bitmapSize };
     }
@@ -114,13 +117,19 @@ async function openDifferencing(
   found: FoundFooter,
   rule: SizeRule,
   virtualSize: number,
+  context: OpenContext,
 ): Promise<ImageReader> {
-  const { header, headerOffset, blockSize, bitmapSize, table } = await openBlocks(source, found, virtualSize);
+  const { header, headerOffset, blockSize, bitmapSize, entryOf } = await openBlocks(
+    source,
+    found,
+    virtualSize,
+    context,
+  );
 
   async function* extents(from: number, to: number): AsyncGenerator<OwnExtent> {
     for (let guestOffset = from; guestOffset < to; guestOffset += blockSize) {
       const length = Math.min(blockSize, to - guestOffset);
-      const entry = table[guestOffset / blockSize] as number;
+      const entry = entryOf(guestOffset / blockSize);
       if (entry === UNUSED_ENTRY) {
         yield { kind: 'backing', guestOffset, length };
         continue;
@@ -183,13 +192,23 @@ function* sectorRuns(
 }
 
 /** The dynamic header and the block allocation table, checked. */
-async function openBlocks(source: ByteSource, found: FoundFooter, virtualSize: number) {
+async function openBlocks(
+  source: ByteSource,
+  found: FoundFooter,
+  virtualSize: number,
+  { salvage, maxMetadataBytes = MAX_TABLE_BYTES }: OpenContext,
+) {
   const { header, headerOffset } = await readHeader(source, found.footer);
   const { blockSize, tableOffset } = header;
-  const entryCount = requireTableSize(header, headerOffset, virtualSize);
+  const entryCount = requireTableSize(
+    header,
+    headerOffset,
+    virtualSize,
+    Math.min(maxMetadataBytes, MAX_TABLE_BYTES),
+  );
   requireInside(source, tableOffset, header.maxTableEntries * 4, 'The block allocation table');
   const bitmapSize = alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR);
-  const table = await readBlockTable(source, {
+  const shape = {
     tableOffset,
     entryCount,
     blockSize,
@@ -202,8 +221,14 @@ async function openBlocks(source: ByteSource, found: FoundFooter, virtualSize: n
       { what: 'the dynamic header', start: headerOffset, end: headerOffset + dynamicHeader.size },
       { what: 'the table', start: tableOffset, end: tableOffset + header.maxTableEntries * 4 },
     ],
-  });
-  return { header, headerOffset, blockSize, bitmapSize, table };
+  };
+  const { entries, lost } = await readBlockTable(source, shape, salvage);
+  const entryOf = (block: number): number => {
+    const error = lost.get(block);
+    if (error) throw error;
+    return entries[block] as number;
+  };
+  return { header, headerOffset, blockSize, bitmapSize, entryOf };
 }
 
 export async function readHeader(
@@ -243,7 +268,12 @@ export async function readHeader(
 }
 
 /** How many entries the disk needs, after checking that the table has them and not absurdly many more. */
-function requireTableSize(header: DynamicHeader, headerOffset: number, virtualSize: number): number {
+function requireTableSize(
+  header: DynamicHeader,
+  headerOffset: number,
+  virtualSize: number,
+  maxBytes: number,
+): number {
   const { blockSize, maxTableEntries } = header;
   const needed = ceilDiv(virtualSize, blockSize);
   const ceiling = Math.max(needed, ceilDiv(MAX_VIRTUAL_SIZE, blockSize)) + 1;
@@ -254,11 +284,11 @@ function requireTableSize(header: DynamicHeader, headerOffset: number, virtualSi
       headerOffset + 28,
     );
   }
-  if (needed * 4 > MAX_TABLE_BYTES) {
+  if (needed * 4 > maxBytes) {
     throw new BudgetError('over-budget', `The block allocation table takes ${needed * 4} bytes.`, {
       format: 'vhd',
       fileOffset: headerOffset + 28,
-      hint: `At most ${MAX_TABLE_BYTES} bytes are read.`,
+      hint: `At most ${maxBytes} bytes are read; --max-metadata sets less or, up to ${MAX_TABLE_BYTES}, more.`,
     });
   }
   return needed;

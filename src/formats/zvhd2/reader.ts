@@ -2,45 +2,85 @@
 
 import { ceilDiv } from '../../binary/align.ts';
 import { codecOf } from '../../codecs/index.ts';
+import { CorruptImageError } from '../../errors.ts';
 import type { Allocation } from '../../image/allocation.ts';
 import type { Extent } from '../../image/extent.ts';
+import type { OpenContext } from '../../image/format.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import type { ByteSource } from '../../io/source.ts';
 import { PAGE, readFooter, type StreamFooter } from '../zvhd-stream/footer.ts';
 import { payloadOf } from '../zvhd-stream/record.ts';
 import { type RecordIndex, readBitmap, readIndex } from './block-index.ts';
-import { requireSameImage, requireTables } from './requirements.ts';
+import { requireMethod, requireSameImage, requireTables } from './requirements.ts';
+import { findRecords } from './salvage.ts';
 import { codecs, type Method, ZVHD2_COOKIE } from './structs.ts';
 
-export async function openZvhd2(source: ByteSource): Promise<ImageReader> {
+export async function openZvhd2(
+  source: ByteSource,
+  _options: object,
+  { salvage = false, maxMetadataBytes }: OpenContext = {},
+): Promise<ImageReader> {
+  if (!salvage) return openByTables(source, maxMetadataBytes);
+  // The tables are at the end, where half a download has none; then the records tell.
+  return openByTables(source, maxMetadataBytes)
+    .then(async (reader) => {
+      for await (const _ of reader.extents(0, reader.unit)) break; // the index is read here
+      return reader;
+    })
+    .catch((error) => {
+      if (error instanceof CorruptImageError) return openByRecords(source);
+      throw error;
+    });
+}
+
+/** Where a block's record stands; undefined for a block of zeros. */
+type FindRecord = (block: number) => { readonly fileOffset: number; readonly length: number } | undefined;
+
+async function openByTables(source: ByteSource, maxMetadataBytes: number | undefined): Promise<ImageReader> {
   const initial = await readFooter(source, 0, 'zvhd2', ZVHD2_COOKIE);
   const footerOffset = Math.max(PAGE, source.size - PAGE);
   const footer = await readFooter(source, footerOffset, 'zvhd2', ZVHD2_COOKIE);
   requireSameImage(initial, footer, footerOffset);
-  const method = requireTables(footer, footerOffset);
+  const method = requireTables(footer, footerOffset, maxMetadataBytes);
   const stored = await readBitmap(source, footer);
-  const { blockSize, currentSize: virtualSize } = footer;
   /** Read when the first extent is asked for: `info` does not need it. */
   let index: Promise<RecordIndex> | undefined;
+  return readerOf(footer, method, async () => {
+    index ??= readIndex(source, footer, stored);
+    const { recordOf } = await index;
+    return (block) => (isStored(stored, block) ? recordOf(block) : undefined);
+  });
+}
+
+async function openByRecords(source: ByteSource): Promise<ImageReader> {
+  const footer = await readFooter(source, 0, 'zvhd2', ZVHD2_COOKIE);
+  const method = requireMethod(footer, 0);
+  const { blockSize, maxBlockNumber } = footer;
+  const found = await findRecords(source, { blockSize, blockCount: maxBlockNumber });
+  const reader = readerOf(footer, method, async () => found.recordOf);
+  const message = 'The index was not found or not sound; the records were looked for from the front.';
+  return { ...reader, notes: [{ code: 'no-index', message }] };
+}
+
+function readerOf(footer: StreamFooter, method: Method, findRecord: () => Promise<FindRecord>): ImageReader {
+  const { blockSize, currentSize: virtualSize } = footer;
   const codec = codecs[method];
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
-    index ??= readIndex(source, footer, stored);
-    const { recordOf } = await index;
+    const recordOf = await findRecord();
     for (let guestOffset = from; guestOffset < to; guestOffset += blockSize) {
-      const block = guestOffset / blockSize;
       const length = Math.min(blockSize, virtualSize - guestOffset);
-      if (!isStored(stored, block)) {
+      const record = recordOf(guestOffset / blockSize);
+      if (record === undefined) {
         yield { kind: 'zero', guestOffset, length };
         continue;
       }
-      const { fileOffset, length: storedLength } = recordOf(block);
       yield {
         kind: 'packed',
         guestOffset,
         length,
-        fileOffset,
-        storedLength,
+        fileOffset: record.fileOffset,
+        storedLength: record.length,
         unpackedLength: blockSize,
         codec,
       };

@@ -28,16 +28,16 @@ export function requireSameImage(initial: StreamFooter, final: StreamFooter, fin
   });
 }
 
-/** Returns how the blocks are compressed. @throws CorruptImageError, UnsupportedFeatureError, BudgetError */
-export function requireTables(footer: StreamFooter, footerOffset: number): Method {
-  type FieldName = keyof typeof streamFooter.fields;
-  const at = (field: FieldName) => ({
-    format: 'zvhd2',
-    fileOffset: footerOffset + streamFooter.fields[field].at,
-  });
-  const bad = (code: 'bad-header' | 'bad-table' | 'truncated', field: FieldName, message: string) =>
-    new CorruptImageError(code, message, at(field));
+type FieldName = keyof typeof streamFooter.fields;
 
+const placeOf = (footerOffset: number, field: FieldName) => ({
+  format: 'zvhd2',
+  fileOffset: footerOffset + streamFooter.fields[field].at,
+});
+
+/** How the blocks are compressed, and that their size can be. @throws CorruptImageError, UnsupportedFeatureError */
+export function requireMethod(footer: StreamFooter, footerOffset: number): Method {
+  const at = (field: FieldName) => placeOf(footerOffset, field);
   if (footer.zvhd2Version !== ZVHD2_VERSION) {
     const message = `ZVHD2 version ${footer.zvhd2Version}, only ${ZVHD2_VERSION} is known.`;
     const hint = footer.zvhd2Version === 0 ? 'Images of version 0 have no index.' : undefined;
@@ -50,16 +50,31 @@ export function requireTables(footer: StreamFooter, footerOffset: number): Metho
     const message = `Compression method ${footer.compressionMethod} is neither zlib (0) nor zstd (1).`;
     throw new UnsupportedFeatureError('unsupported-feature', message, at('compressionMethod'));
   }
-
-  const { blockSize, maxBlockNumber, originalSize, currentSize, nonZeroBlockCount } = footer;
+  const { blockSize, maxBlockNumber, originalSize, currentSize } = footer;
   if (!isPowerOfTwo(blockSize) || blockSize < MIN_BLOCK || blockSize > MAX_BLOCK) {
-    throw bad('bad-header', 'blockSize', `Block size ${blockSize} is not a power of two from 1 to 32 MiB.`);
+    const message = `Block size ${blockSize} is not a power of two from 1 to 32 MiB.`;
+    throw new CorruptImageError('bad-header', message, at('blockSize'));
   }
   const [needed, most] = [ceilDiv(originalSize, blockSize), ceilDiv(currentSize, blockSize)];
   if (maxBlockNumber < needed || maxBlockNumber > most) {
     const message = `${maxBlockNumber} blocks of ${blockSize} bytes do not make a disk of ${originalSize} bytes.`;
-    throw bad('bad-table', 'maxBlockNumber', message);
+    throw new CorruptImageError('bad-table', message, at('maxBlockNumber'));
   }
+  return method;
+}
+
+/** Returns how the blocks are compressed. @throws CorruptImageError, UnsupportedFeatureError, BudgetError */
+export function requireTables(
+  footer: StreamFooter,
+  footerOffset: number,
+  maxBytes = MAX_TABLE_BYTES,
+): Method {
+  const method = requireMethod(footer, footerOffset);
+  const at = (field: FieldName) => placeOf(footerOffset, field);
+  const bad = (code: 'bad-header' | 'bad-table' | 'truncated', field: FieldName, message: string) =>
+    new CorruptImageError(code, message, at(field));
+
+  const { maxBlockNumber, nonZeroBlockCount } = footer;
   if (nonZeroBlockCount > maxBlockNumber) {
     const message = `${nonZeroBlockCount} stored blocks are more than the ${maxBlockNumber} of the disk.`;
     throw bad('bad-table', 'nonZeroBlockCount', message);
@@ -112,11 +127,12 @@ export function requireTables(footer: StreamFooter, footerOffset: number): Metho
   if (indexOffset < bitmapOffset + bitmapSize && bitmapOffset < indexOffset + indexSize) {
     throw bad('bad-table', 'bitmapOffset', 'The index and the bitmap share bytes.');
   }
-  if (indexSize + bitmapSize > MAX_TABLE_BYTES) {
+  const most = Math.min(maxBytes, MAX_TABLE_BYTES);
+  if (indexSize + bitmapSize > most) {
     const message = `The index and the bitmap take ${indexSize + bitmapSize} bytes.`;
     throw new BudgetError('over-budget', message, {
       ...at('indexSize'),
-      hint: `At most ${MAX_TABLE_BYTES} bytes are read.`,
+      hint: `At most ${most} bytes are read; --max-metadata sets less or, up to ${MAX_TABLE_BYTES}, more.`,
     });
   }
   return method;
