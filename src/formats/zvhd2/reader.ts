@@ -63,12 +63,14 @@ async function openByRecords(source: ByteSource): Promise<ImageReader> {
 }
 
 function readerOf(footer: StreamFooter, method: Method, findRecord: () => Promise<FindRecord>): ImageReader {
-  const { blockSize, currentSize: virtualSize } = footer;
+  const { blockSize, maxBlockNumber, currentSize: virtualSize } = footer;
+  /** Behind the last block that the tables tell of all is zero: at once, because a size costs a hostile image nothing. */
+  const tableEnd = maxBlockNumber * blockSize;
   const codec = codecs[method];
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
     const recordOf = await findRecord();
-    for (let guestOffset = from; guestOffset < to; guestOffset += blockSize) {
+    for (let guestOffset = from; guestOffset < Math.min(to, tableEnd); guestOffset += blockSize) {
       const length = Math.min(blockSize, virtualSize - guestOffset);
       const record = recordOf(guestOffset / blockSize);
       if (record === undefined) {
@@ -85,6 +87,8 @@ function readerOf(footer: StreamFooter, method: Method, findRecord: () => Promis
         codec,
       };
     }
+    const start = Math.max(from, tableEnd);
+    if (start < to) yield { kind: 'zero', guestOffset: start, length: to - start };
   }
 
   return {
