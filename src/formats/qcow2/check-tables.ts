@@ -64,7 +64,11 @@ export async function countL2Tables(check: Qcow2Check, l1: L1Reference): Promise
       continue;
     }
     const length = check.header.clusterSize;
-    refer(check, { use: 'an L2 table', fileOffset: offset, length, references: 1, place });
+    const region = { use: 'an L2 table', fileOffset: offset, length, references: 1, place } as const;
+    if (refer(check, region) && offset + length > check.source.size) {
+      const message = () => `The L2 table at byte ${offset} is cut off by the end of the file.`;
+      report.corruption('past-end', message, place);
+    }
     if (l1.isActive) await checkCopied(check, (high & EntryHigh.copied) !== 0, offset, place, 'an L1 entry');
   }
 }
