@@ -1,10 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { CliIo } from '../../src/cli/io.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { formats } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
+import { describeWith } from '../support/native-tools.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
@@ -19,9 +20,7 @@ const script = async (shell: string): Promise<string> => {
   return out;
 };
 
-const has = (shell: string): boolean => spawnSync(shell, ['-c', 'true']).status === 0;
-
-describe.skipIf(!has('bash'))('bash', () => {
+describeWith(['bash'], 'bash', () => {
   /** What bash offers for the last of `words`. */
   async function complete(...words: string[]): Promise<string[]> {
     writeFileSync(temp('diskimg.bash'), await script('bash'));
@@ -71,18 +70,20 @@ describe.skipIf(!has('bash'))('bash', () => {
   });
 });
 
-describe.each(['zsh', 'fish'])('%s', (shell) => {
-  it('names every command and format', async () => {
+for (const shell of ['zsh', 'fish'] as const) {
+  it(`${shell}: names every command and format`, async () => {
     const text = await script(shell);
     for (const name of commands) expect(text).toContain(name);
     expect(text).toContain(formatNames.join(' '));
   });
 
-  it.skipIf(!has(shell))('takes the script', async () => {
-    writeFileSync(temp(`n.${shell}`), await script(shell));
-    execFileSync(shell, ['-n', temp(`n.${shell}`)]);
+  describeWith([shell], shell, () => {
+    it('takes the script', async () => {
+      writeFileSync(temp(`n.${shell}`), await script(shell));
+      execFileSync(shell, ['-n', temp(`n.${shell}`)]);
+    });
   });
-});
+}
 
 it('of another shell is refused', async () => {
   expect(await diskimg(['completion', 'tcsh'])).toMatchObject({ code: 1, out: '' });

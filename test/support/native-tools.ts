@@ -1,8 +1,8 @@
 /**
- * The native tools that know the same formats: they are asked for a second opinion. A test that needs one is skipped
+ * The native tools that know the same formats, or run what we print: they are asked for a second opinion. A test that needs one is skipped
  * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
  *
- *     apt-get install qemu-utils libvhdi-utils python3-libvhdi
+ *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish
  */
 
 import { execFile, spawnSync } from 'node:child_process';
@@ -17,6 +17,9 @@ const tools = {
   'qemu-img': { probe: ['qemu-img', '--version'], package: 'qemu-utils' },
   'qemu-io': { probe: ['qemu-io', '--version'], package: 'qemu-utils' },
   vhdiinfo: { probe: ['vhdiinfo', '-V'], package: 'libvhdi-utils' },
+  bash: { probe: ['bash', '-c', 'true'], package: 'bash' },
+  zsh: { probe: ['zsh', '-c', 'true'], package: 'zsh' },
+  fish: { probe: ['fish', '-c', 'true'], package: 'fish' },
   pyvhdi: { probe: [PYTHON, '-c', 'import pyvhdi'], package: 'python3-libvhdi' },
 } as const satisfies Record<string, { probe: readonly [string, ...string[]]; package: string }>;
 
