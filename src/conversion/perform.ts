@@ -101,7 +101,7 @@ function* storedBlocksOf(
 
 /** What stands before each block of a layout, in memory from which it can be written directly. */
 function onPages({ kind, writer }: ConversionOutput): Uint8Array {
-  if (kind === 'appender') return new Uint8Array(0);
+  if (kind === 'appender' || writer.blockHead.length === 0) return new Uint8Array(0);
   const bytes = alignedBytes(writer.blockHead.length);
   bytes.set(writer.blockHead);
   return bytes;

@@ -32,7 +32,8 @@ describe.each(variations)('$name', (variation) => {
       runs,
     ));
 
-  it.skipIf(format === 'raw')('is not clean, or no image any more, when its end is missing', () =>
+  if (format === 'raw') return; // what is left of a raw disk is one too
+  it('is not clean, or no image any more, when its end is missing', () =>
     fc.assert(
       fc.asyncProperty(guestDisk, fc.double({ min: 0, max: 0.99, noNaN: true }), async (disk, share) => {
         const { bytes } = await writeImage(variation, disk.bytes);
@@ -44,6 +45,5 @@ describe.each(variations)('$name', (variation) => {
         expect(verdict).not.toBe('clean');
       }),
       runs,
-    ),
-  );
+    ));
 });
