@@ -5,21 +5,12 @@ import { KiB, MiB } from '../../src/binary/align.ts';
 import { crc32 } from '../../src/binary/crc32.ts';
 import type { FormatName } from '../../src/formats/index.ts';
 import { gptHeader } from '../../src/formats/raw/check-gpt.ts';
-import { parentLocator } from '../../src/formats/vhd/parent.ts';
-import {
-  ALL_ONES,
-  DiskType,
-  DYNAMIC_COOKIE,
-  encodeDynamicHeader,
-  encodeFooter,
-  FOOTER_COOKIE,
-  VERSION_1_0,
-} from '../../src/formats/vhd/structs.ts';
 import { variations } from '../contracts/variations.ts';
 import { type Anatomy, anatomyOf } from '../support/anatomy.ts';
 import { fixtureBytes, fixtures } from '../support/fixtures.ts';
 import { writeImage } from '../support/memory-images.ts';
 import { seededGuest } from '../support/seeded-guest.ts';
+import { smallDifferencingVhd, smallDynamicVhd } from '../support/small-vhd.ts';
 
 export interface Specimen {
   readonly name: string;
@@ -72,91 +63,14 @@ async function written(): Promise<Specimen[]> {
 
 /** Blocks as small as VHD allows, so that a table of many entries stands in a file of few bytes. */
 function vhdsByHand(): Specimen[] {
-  const parent = seededGuest(64 * KiB, 9, 3000);
-  const fixedFooter = encodeFooter(footerOf(DiskType.fixed, parent.length, 1));
+  const dynamic = (blockSize: number, blocks: number) =>
+    specimen(`by hand: vhd, blocks of ${blockSize} bytes`, 'vhd', smallDynamicVhd(blockSize, blocks));
+  const { image, parent } = smallDifferencingVhd(4096, 16);
   return [
-    specimen('by hand: vhd, blocks of 512 bytes', 'vhd', smallVhd(DiskType.dynamic, 512, 32)),
-    specimen('by hand: vhd, blocks of 4 KiB', 'vhd', smallVhd(DiskType.dynamic, 4096, 20)),
-    specimen(
-      'by hand: differencing vhd, blocks of 4 KiB',
-      'vhd',
-      smallVhd(DiskType.differencing, 4096, 16),
-      Buffer.concat([parent, fixedFooter]),
-    ),
+    dynamic(512, 32),
+    dynamic(4096, 20),
+    specimen('by hand: differencing vhd, blocks of 4 KiB', 'vhd', image, parent),
   ];
-}
-
-const footerOf = (diskType: number, size: number, uuid: number) => ({
-  cookie: FOOTER_COOKIE,
-  features: 2,
-  fileFormatVersion: VERSION_1_0,
-  dataOffset: diskType === DiskType.fixed ? ALL_ONES : 512n,
-  timeStamp: 0,
-  creatorApplication: 'win ',
-  creatorVersion: 0x000a0000,
-  creatorHostOs: 'Wi2k',
-  originalSize: size,
-  currentSize: size,
-  cylinders: 2,
-  heads: 4,
-  sectorsPerTrack: 17,
-  diskType,
-  checksum: 0,
-  uniqueId: new Uint8Array(16).fill(uuid),
-  savedState: 0,
-  reserved: new Uint8Array(427),
-});
-
-/** Every third block is not stored, the others stand in reverse order. */
-function smallVhd(diskType: number, blockSize: number, blocks: number): Uint8Array {
-  const footer = encodeFooter(footerOf(diskType, blockSize * blocks - 512 * (blockSize > 512 ? 3 : 0), 2));
-  const isDifferencing = diskType === DiskType.differencing;
-  const locators = new Uint8Array(192);
-  const name = Buffer.from('parent.vhd', 'utf16le');
-  const tableOffset = 1536;
-  const namesOffset = tableOffset + 512;
-  if (isDifferencing) {
-    for (const [index, platformCode] of ['W2ru', 'W2ku'].entries()) {
-      const entry = {
-        platformCode,
-        platformDataSpace: 512,
-        platformDataLength: name.length,
-        reserved: 0,
-        platformDataOffset: namesOffset,
-      };
-      locators.set(parentLocator.encode(entry), index * parentLocator.size);
-    }
-  }
-  const header = encodeDynamicHeader({
-    cookie: DYNAMIC_COOKIE,
-    dataOffset: ALL_ONES,
-    tableOffset,
-    headerVersion: VERSION_1_0,
-    maxTableEntries: blocks,
-    blockSize,
-    checksum: 0,
-    parentUniqueId: new Uint8Array(16).fill(isDifferencing ? 1 : 0),
-    parentTimeStamp: 0,
-    reserved: 0,
-    parentUnicodeName: new Uint8Array(512),
-    parentLocatorEntries: locators,
-    reserved2: new Uint8Array(256),
-  });
-  const stored = Array.from({ length: blocks }, (_, block) => block).filter((block) => block % 3 !== 1);
-  const data = namesOffset + 512;
-  const bytes = Buffer.alloc(data + stored.length * (512 + blockSize) + 512);
-  bytes.set(footer, 0);
-  bytes.set(header, 512);
-  bytes.fill(0xff, tableOffset, namesOffset);
-  bytes.set(name, namesOffset);
-  for (const [index, block] of stored.entries()) {
-    const at = data + (stored.length - 1 - index) * (512 + blockSize);
-    bytes.writeUInt32BE(at / 512, tableOffset + block * 4);
-    bytes.fill(isDifferencing ? 0x5c : 0xff, at, at + Math.max(1, blockSize / 512 / 8));
-    bytes.set(seededGuest(blockSize, block, 900), at + 512);
-  }
-  bytes.set(footer, bytes.length - 512);
-  return bytes;
 }
 
 /** A raw disk with two partitions in a GPT, and its backup. */

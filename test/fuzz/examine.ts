@@ -63,7 +63,9 @@ export async function examine(
     'virtualSize' in opened;
 
   const options = optionsFor(format, bytes, random);
-  const opened = await opening({ format, resolve, ...options } as OpenImageOptions);
+  // A budget is one line of defence, and hides the others.
+  const budget = random.oneIn(2) ? { maxVirtualSize: Number.MAX_SAFE_INTEGER } : {};
+  const opened = await opening({ format, resolve, ...budget, ...options } as OpenImageOptions);
   let outcome = isOpened(opened) ? 'read' : opened.code;
   if (isOpened(opened)) {
     const read = await attempt('read', () => requireLaws(opened, fileSize(), random));
@@ -77,6 +79,10 @@ export async function examine(
   if (random.oneIn(4)) {
     const probed = await opening({ resolve });
     if (isOpened(probed)) await attempt('read, probed', () => requireLaws(probed, fileSize(), random));
+  }
+  if (outcome !== 'read' && random.oneIn(2)) {
+    const salvaged = await opening({ format, resolve, salvage: true, ...budget });
+    if (isOpened(salvaged)) await attempt('salvage', () => requireLaws(salvaged, fileSize(), random));
   }
   if (random.oneIn(8)) {
     const other = await opening({ format: random.pick(['raw', 'vhd', 'qcow2', 'zvhd', 'zvhd2'] as const) });
