@@ -31,32 +31,26 @@ export const optionsFlag = (about: string): Option =>
     .argParser(pairsArgument)
     .default([], 'none');
 
+const TRUST = 'What images may do:';
+
 /** Adds the flags that say what may be opened beside an image, and how much trouble images may make. */
-export const addTrustFlags = (command: Command): Command =>
-  command
-    .addOption(
-      new Option(
-        '--allow-path <folder>',
-        'open what the image names (a backing file, a parent) if it is in this folder; may be given several times',
-      )
-        .argParser((folder: string, before: readonly string[]) => [...before, folder])
-        .default([], 'nothing'),
+export function addTrustFlags(command: Command): Command {
+  const limit = (flags: string, about: string, parse: (text: string) => number) =>
+    command.addOption(new Option(flags, about).argParser(parse).helpGroup(TRUST));
+  command.addOption(
+    new Option(
+      '--allow-path <folder>',
+      'open what the image names (a backing file, a parent) if it is in this folder; may be given several times',
     )
-    .addOption(
-      new Option('--max-chain-depth <number>', 'images below the first one, at most (default: 64)').argParser(
-        countArgument,
-      ),
-    )
-    .addOption(
-      new Option('--max-virtual-size <size>', 'the largest disk that is read (default: 64T)').argParser(
-        sizeArgument,
-      ),
-    )
-    .addOption(
-      new Option('--max-metadata <size>', "memory for an image's tables, at most (default: 512M)").argParser(
-        sizeArgument,
-      ),
-    );
+      .argParser((folder: string, before: readonly string[]) => [...before, folder])
+      .default([], 'nothing')
+      .helpGroup(TRUST),
+  );
+  limit('--max-chain-depth <number>', 'images below the first one, at most (default: 64)', countArgument);
+  limit('--max-virtual-size <size>', 'the largest disk that is read (default: 64T)', sizeArgument);
+  limit('--max-metadata <size>', "memory for an image's tables, at most (default: 512M)", sizeArgument);
+  return command;
+}
 
 export const outputFlag = (): Option =>
   new Option('--output <kind>', 'for people, or as JSON').choices(['human', 'json']).default('human');

@@ -45,7 +45,7 @@ describeWith(['bash'], 'bash', () => {
   it('offers every option of every command', async () => {
     for (const command of program.commands) {
       const offered = await complete(command.name(), '-');
-      for (const { short, long } of command.options) {
+      for (const { short, long } of command.options.filter(({ hidden }) => !hidden)) {
         expect(offered).toContain(long);
         if (short) expect(offered).toContain(short);
       }

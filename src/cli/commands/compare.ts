@@ -41,27 +41,34 @@ const NOT_COMPARED = 2;
 const FAILED_AT = { open: 2, extents: 3, data: 4 } as const;
 
 export function addCompare(program: Command, io: CliIo): Command {
-  return addTrustFlags(program.command('compare'))
-    .description('tell whether two images hold the same disk, in whatever formats, and how much differs')
-    .argument('<first>', 'image to read')
-    .argument('<second>', 'image to compare it with')
-    .addOption(format('-f, --first-format <format>', 'format of the first image; by default its bytes tell'))
-    .addOption(format('-F, --second-format <format>', 'format of the second image'))
-    .addOption(reading('--first-options <key=value,...>', 'first'))
-    .addOption(reading('--second-options <key=value,...>', 'second'))
-    .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
-    .option('--first', 'stop at the first difference')
-    .addOption(outputFlag())
-    .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
-    .addOption(barFlag())
-    .addOption(progressFlag())
-    .option('-q, --quiet', 'print nothing but errors: the exit code tells')
-    .addHelpText('after', EXAMPLES)
-    .exitOverride((error) => {
-      io.setExitCode(NOT_COMPARED);
-      throw error;
-    })
-    .action((first: string, second: string, flags: CompareFlags) => runCompare(first, second, flags, io));
+  return addTrustFlags(
+    program
+      .command('compare')
+      .description('tell whether two images hold the same disk, in whatever formats, and how much differs')
+      .argument('<first>', 'image to read')
+      .argument('<second>', 'image to compare it with')
+      .addOption(
+        format('-f, --first-format <format>', 'format of the first image; by default its bytes tell'),
+      )
+      .addOption(format('-F, --second-format <format>', 'format of the second image'))
+      .addOption(reading('--first-options <key=value,...>', 'first'))
+      .addOption(reading('--second-options <key=value,...>', 'second'))
+      .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
+      .option('--first', 'stop at the first difference')
+      .addOption(outputFlag())
+      .addOption(
+        new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument),
+      )
+      .addOption(barFlag())
+      .addOption(progressFlag())
+      .option('-q, --quiet', 'print nothing but errors: the exit code tells')
+      .addHelpText('after', EXAMPLES)
+      .exitOverride((error) => {
+        io.setExitCode(NOT_COMPARED);
+        throw error;
+      })
+      .action((first: string, second: string, flags: CompareFlags) => runCompare(first, second, flags, io)),
+  );
 }
 
 const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);

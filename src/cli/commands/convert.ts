@@ -63,74 +63,90 @@ Examples:
 `;
 
 export function addConvert(program: Command, io: CliIo): Command {
-  return addTrustFlags(program.command('convert'))
-    .description('convert an image; the output appears under its name when it is complete')
-    .usage('[options] <source...> <destination>')
-    .argument(
-      '<files...>',
-      'images to read, several one behind the other, and the file to write; an existing one is replaced when all is done',
-    )
-    .addOption(format('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
-    .addOption(
-      format('-O, --output-format <format>', 'format to write; by default the ending of the name tells'),
-    )
-    .option('-c, --compress', 'compress the data (qcow2; zvhd and zvhd2 always do)')
-    .addOption(
-      new Option('-o, --options <key=value,...>', 'options of the format, see diskimg formats')
-        .argParser(pairsArgument)
-        .default([], 'none'),
-    )
-    .addOption(
-      new Option(
-        '-S, --sparse-size <size>',
-        'leave out zeros in steps of this size; 0: none (default: 4k)',
-      ).argParser(sizeArgument),
-    )
-    .addOption(
-      new Option('--sparse <on|off>', 'off: the file has no holes, as some readers want it')
-        .choices(['on', 'off'])
-        .default('on'),
-    )
-    .addOption(
-      new Option(
-        '--size <size>',
-        "virtual size to write, or 'original' for what a ZVHD2 remembers",
-      ).argParser(virtualSizeArgument),
-    )
-    .addOption(
-      new Option(
-        '-m, --threads <number>',
-        'threads (default: about one a core); does not change the output',
-      ).argParser(countArgument),
-    )
-    .addOption(
-      new Option('-t, --cache <mode>', 'unsafe: do not wait until the output is on its disk; all others wait')
-        .choices(CACHE_MODES)
-        .default('writeback'),
-    )
-    .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
-    .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
-    .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
-    .addOption(format('-F, --backing-format <format>', 'its format'))
-    .option('--verify', 'read the output back, and compare the digest of its disk with that of the source')
-    .option('--salvage', 'read what can be read of a damaged image; what cannot becomes zeros, and is listed')
-    .addOption(new Option('--max-output <size>', 'write no more than this').argParser(sizeArgument))
-    .addOption(
-      new Option(
-        '--max-expansion <number>',
-        'data may be this many times larger than the files of the source (default: 4000)',
-      ).argParser(countArgument),
-    )
-    .addOption(new Option('--timeout <seconds>', 'stop after this time').argParser(countArgument))
-    .option('--reproducible', 'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH')
-    .addOption(barFlag())
-    .option('-q, --quiet', 'print nothing but errors')
-    .addOption(progressFlag())
-    .addHelpText('after', EXAMPLES)
-    .action((files: readonly string[], flags: ConvertFlags) => {
-      const destination = files.at(-1) as string;
-      return runConvert(requireSources(files.slice(0, -1)), destination, flags, io);
-    });
+  return addTrustFlags(
+    program
+      .command('convert')
+      .description('convert an image; the output appears under its name when it is complete')
+      .usage('[options] <source...> <destination>')
+      .argument(
+        '<files...>',
+        'images to read, several one behind the other, and the file to write; an existing one is replaced when all is done',
+      )
+      .addOption(format('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
+      .addOption(
+        format('-O, --output-format <format>', 'format to write; by default the ending of the name tells'),
+      )
+      .option('-c, --compress', 'compress the data (qcow2; zvhd and zvhd2 always do)')
+      .addOption(
+        new Option('-o, --options <key=value,...>', 'options of the format, see diskimg formats')
+          .argParser(pairsArgument)
+          .default([], 'none'),
+      )
+      .addOption(
+        new Option(
+          '-S, --sparse-size <size>',
+          'leave out zeros in steps of this size; 0: none (default: 4k)',
+        ).argParser(sizeArgument),
+      )
+      .addOption(
+        new Option('--sparse <on|off>', 'off: the file has no holes, as some readers want it')
+          .choices(['on', 'off'])
+          .default('on'),
+      )
+      .addOption(
+        new Option(
+          '--size <size>',
+          "virtual size to write, or 'original' for what a ZVHD2 remembers",
+        ).argParser(virtualSizeArgument),
+      )
+      .addOption(
+        new Option(
+          '-m, --threads <number>',
+          'threads (default: about one a core); does not change the output',
+        ).argParser(countArgument),
+      )
+      .addOption(
+        new Option(
+          '-t, --cache <mode>',
+          'unsafe: do not wait until the output is on its disk; all others wait',
+        )
+          .choices(CACHE_MODES)
+          .default('writeback'),
+      )
+      .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
+      .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
+      .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
+      .addOption(format('-F, --backing-format <format>', 'its format'))
+      .option('--verify', 'read the output back, and compare the digest of its disk with that of the source')
+      .option(
+        '--salvage',
+        'read what can be read of a damaged image; what cannot becomes zeros, and is listed',
+      )
+      .addOption(new Option('--max-output <size>', 'write no more than this').argParser(sizeArgument))
+      .addOption(
+        new Option(
+          '--max-expansion <number>',
+          'data may be this many times larger than the files of the source (default: 4000)',
+        ).argParser(countArgument),
+      )
+      .addOption(new Option('--timeout <seconds>', 'stop after this time').argParser(countArgument))
+      .option(
+        '--reproducible',
+        'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH',
+      )
+      .addOption(barFlag())
+      .option('-q, --quiet', 'print nothing but errors')
+      .addOption(progressFlag())
+      // Of qemu-img, for scripts that have them: writes are in any order, and sources are read as the system caches them.
+      .addOption(new Option('-W').hideHelp())
+      .addOption(new Option('-U').hideHelp())
+      .addOption(new Option('-T <mode>').hideHelp())
+      .addHelpText('after', EXAMPLES)
+      .action((files: readonly string[], flags: ConvertFlags) => {
+        const destination = files.at(-1) as string;
+        return runConvert(requireSources(files.slice(0, -1)), destination, flags, io);
+      }),
+  );
 }
 
 /** @throws OptionError `bad-option` */

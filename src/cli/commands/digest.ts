@@ -32,41 +32,46 @@ The digest is that of the disk, not of the file: it is the same in every format,
 `;
 
 export function addDigest(program: Command, io: CliIo): Command {
-  return addTrustFlags(program.command('digest'))
-    .description('print a digest of the disk that an image holds; zeros cost nothing')
-    .argument('<image>', 'image to read')
-    .addOption(inputFormatFlag())
-    .addOption(optionsFlag('options for reading'))
-    .addOption(
-      new Option('--algorithm <name>', 'sha256: of all bytes, as sha256sum has it of a raw image; slower')
-        .choices(['diskimg', 'sha256'])
-        .default('diskimg'),
-    )
-    .addOption(
-      new Option(
-        '--size <size>',
-        "size of the disk, more or less zeros; 'original' for what a ZVHD2 remembers",
-      ).argParser(virtualSizeArgument),
-    )
-    .addOption(outputFlag())
-    .addOption(new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument))
-    .addOption(barFlag())
-    .addOption(progressFlag())
-    .option('-q, --quiet', 'print nothing but the digest and errors')
-    .addHelpText('after', EXAMPLES)
-    .action(async (path: string, flags: DigestFlags) => {
-      const { algorithm, size, threads, output, quiet, progress } = flags;
-      const options: DigestOptions = {
-        algorithm,
-        input: openingOf(flags),
-        ...(size !== undefined && { size }),
-        ...(threads !== undefined && { threads }),
-        signal: io.signal,
-      };
-      const report = await withProgress(flags, io, (onProgress) =>
-        digestImage(path, { ...options, onProgress }),
-      );
-      if (output === 'human' && !quiet && progress !== 'json') io.err(renderNotes(report.notes));
-      io.out(output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : `${report.digest}\n`);
-    });
+  return addTrustFlags(
+    program
+      .command('digest')
+      .description('print a digest of the disk that an image holds; zeros cost nothing')
+      .argument('<image>', 'image to read')
+      .addOption(inputFormatFlag())
+      .addOption(optionsFlag('options for reading'))
+      .addOption(
+        new Option('--algorithm <name>', 'sha256: of all bytes, as sha256sum has it of a raw image; slower')
+          .choices(['diskimg', 'sha256'])
+          .default('diskimg'),
+      )
+      .addOption(
+        new Option(
+          '--size <size>',
+          "size of the disk, more or less zeros; 'original' for what a ZVHD2 remembers",
+        ).argParser(virtualSizeArgument),
+      )
+      .addOption(outputFlag())
+      .addOption(
+        new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument),
+      )
+      .addOption(barFlag())
+      .addOption(progressFlag())
+      .option('-q, --quiet', 'print nothing but the digest and errors')
+      .addHelpText('after', EXAMPLES)
+      .action(async (path: string, flags: DigestFlags) => {
+        const { algorithm, size, threads, output, quiet, progress } = flags;
+        const options: DigestOptions = {
+          algorithm,
+          input: openingOf(flags),
+          ...(size !== undefined && { size }),
+          ...(threads !== undefined && { threads }),
+          signal: io.signal,
+        };
+        const report = await withProgress(flags, io, (onProgress) =>
+          digestImage(path, { ...options, onProgress }),
+        );
+        if (output === 'human' && !quiet && progress !== 'json') io.err(renderNotes(report.notes));
+        io.out(output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : `${report.digest}\n`);
+      }),
+  );
 }

@@ -29,28 +29,31 @@ Examples:
 `;
 
 export function addMap(program: Command, io: CliIo): Command {
-  return addTrustFlags(program.command('map'))
-    .description('tell which parts of a disk are data, which are zeros, and where they stand in the file')
-    .argument('<image>', 'image to read')
-    .addOption(inputFormatFlag())
-    .addOption(optionsFlag('options for reading'))
-    .addOption(outputFlag())
-    .addOption(
-      new Option('--start-offset <offset>', 'begin at this byte of the disk').argParser(sizeArgument),
-    )
-    .addOption(new Option('--max-length <length>', 'end after this many bytes').argParser(sizeArgument))
-    .addHelpText('after', EXAMPLES)
-    .action(async (path: string, flags: MapFlags) => {
-      const { startOffset: start, maxLength: length, output } = flags;
-      await using image = await openImage(path, openingOf(flags));
-      const entries = mapImage(image, {
-        ...(start !== undefined && { start }),
-        ...(length !== undefined && { length }),
-      });
-      const files = mapFiles(image);
-      const chunks = output === 'json' ? jsonChunks(entries) : tableChunks(entries, files);
-      await print(chunks, io);
-    });
+  return addTrustFlags(
+    program
+      .command('map')
+      .description('tell which parts of a disk are data, which are zeros, and where they stand in the file')
+      .argument('<image>', 'image to read')
+      .addOption(inputFormatFlag())
+      .addOption(optionsFlag('options for reading'))
+      .addOption(outputFlag())
+      .addOption(
+        new Option('--start-offset <offset>', 'begin at this byte of the disk').argParser(sizeArgument),
+      )
+      .addOption(new Option('--max-length <length>', 'end after this many bytes').argParser(sizeArgument))
+      .addHelpText('after', EXAMPLES)
+      .action(async (path: string, flags: MapFlags) => {
+        const { startOffset: start, maxLength: length, output } = flags;
+        await using image = await openImage(path, openingOf(flags));
+        const entries = mapImage(image, {
+          ...(start !== undefined && { start }),
+          ...(length !== undefined && { length }),
+        });
+        const files = mapFiles(image);
+        const chunks = output === 'json' ? jsonChunks(entries) : tableChunks(entries, files);
+        await print(chunks, io);
+      }),
+  );
 }
 
 /** Maps can be long: what is printed is gathered to some KiB, and never held as a whole. */

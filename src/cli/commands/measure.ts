@@ -32,28 +32,33 @@ Examples:
 `;
 
 export function addMeasure(program: Command, io: CliIo): Command {
-  return addTrustFlags(program.command('measure'))
-    .description('tell how large the file of a conversion will be')
-    .argument('[image]', 'image to be converted; without one, an empty disk of --size')
-    .addOption(inputFormatFlag())
-    .addOption(
-      new Option('-O, --output-format <format>', 'format to be written')
-        .argParser(formatArgument)
-        .makeOptionMandatory(),
-    )
-    .addOption(optionsFlag('options of the format to be written'))
-    .addOption(
-      new Option('--size <size>', "virtual size to be written, or 'original'").argParser(virtualSizeArgument),
-    )
-    .option('--scan', 'read the data, to leave out zeros as a conversion will')
-    .addOption(outputFlag())
-    .addHelpText('after', EXPLANATION)
-    .action(async (path: string | undefined, flags: MeasureFlags) => {
-      const result = await runMeasure(path, flags, io);
-      io.out(
-        flags.output === 'json' ? `${JSON.stringify(result, undefined, 4)}\n` : renderMeasurement(result),
-      );
-    });
+  return addTrustFlags(
+    program
+      .command('measure')
+      .description('tell how large the file of a conversion will be')
+      .argument('[image]', 'image to be converted; without one, an empty disk of --size')
+      .addOption(inputFormatFlag())
+      .addOption(
+        new Option('-O, --output-format <format>', 'format to be written')
+          .argParser(formatArgument)
+          .makeOptionMandatory(),
+      )
+      .addOption(optionsFlag('options of the format to be written'))
+      .addOption(
+        new Option('--size <size>', "virtual size to be written, or 'original'").argParser(
+          virtualSizeArgument,
+        ),
+      )
+      .option('--scan', 'read the data, to leave out zeros as a conversion will')
+      .addOption(outputFlag())
+      .addHelpText('after', EXPLANATION)
+      .action(async (path: string | undefined, flags: MeasureFlags) => {
+        const result = await runMeasure(path, flags, io);
+        io.out(
+          flags.output === 'json' ? `${JSON.stringify(result, undefined, 4)}\n` : renderMeasurement(result),
+        );
+      }),
+  );
 }
 
 async function runMeasure(
