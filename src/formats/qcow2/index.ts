@@ -4,10 +4,8 @@ import { KiB, MiB, SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice, onOff, optionalInteger, powerOfTwoSize, text } from '../../image/options.ts';
 import { qcow2Appender } from './appender.ts';
-import { checkQcow2 } from './check.ts';
 import { qcow2Layout } from './layout.ts';
 import { openQcow2 } from './reader.ts';
-import { growQcow2 } from './resize.ts';
 import { MAGIC } from './structs.ts';
 
 export const qcow2 = defineFormat({
@@ -38,9 +36,9 @@ export const qcow2 = defineFormat({
   },
   probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC,
   open: openQcow2,
-  check: checkQcow2,
+  check: async (source, request) => (await import('./check.ts')).checkQcow2(source, request),
   hasOverlays: true,
-  grow: growQcow2,
+  grow: async (file, virtualSize) => (await import('./resize.ts')).growQcow2(file, virtualSize),
   writer: (virtualSize, options, base) =>
     options.compress ? qcow2Appender(virtualSize, options, base) : qcow2Layout(virtualSize, options, base),
 });

@@ -1,10 +1,8 @@
 /** raw: the guest's bytes and nothing else. Recognised last, by nothing else having answered. */
 
 import { defineFormat } from '../../image/format.ts';
-import { checkRaw } from './check.ts';
 import { rawLayout } from './layout.ts';
 import { openRaw } from './reader.ts';
-import { growRaw } from './resize.ts';
 
 export const raw = defineFormat({
   name: 'raw',
@@ -17,7 +15,7 @@ export const raw = defineFormat({
   createOptions: {},
   probe: () => false,
   open: async (source) => openRaw(source),
-  check: checkRaw,
-  grow: growRaw,
+  check: async (source, request) => (await import('./check.ts')).checkRaw(source, request),
+  grow: async (file, virtualSize) => (await import('./resize.ts')).growRaw(file, virtualSize),
   writer: (virtualSize) => rawLayout(virtualSize),
 });

@@ -3,10 +3,8 @@
 import { SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice } from '../../image/options.ts';
-import { checkVhd } from './check.ts';
 import { vhdDifferencing, vhdLayout } from './layout.ts';
 import { openVhd } from './reader.ts';
-import { growVhd } from './resize.ts';
 import { FOOTER_COOKIE } from './structs.ts';
 
 const isFooter = (bytes: Uint8Array): boolean =>
@@ -38,9 +36,9 @@ export const vhd = defineFormat({
   probe: ({ head, tail }) =>
     isFooter(head) || isFooter(tail) || (tail.length === SECTOR && isFooter(tail.subarray(1))),
   open: openVhd,
-  check: checkVhd,
+  check: async (source, request) => (await import('./check.ts')).checkVhd(source, request),
   hasOverlays: true,
-  grow: growVhd,
+  grow: async (file, virtualSize) => (await import('./resize.ts')).growVhd(file, virtualSize),
   writer: (virtualSize, { subformat }, base) =>
     base ? vhdDifferencing(virtualSize, subformat, base) : vhdLayout(virtualSize, subformat),
 });

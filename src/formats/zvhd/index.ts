@@ -5,7 +5,6 @@ import { defineFormat } from '../../image/format.ts';
 import { optionalInteger } from '../../image/options.ts';
 import { hasCookie } from '../zvhd-stream/footer.ts';
 import { zvhdAppender } from './appender.ts';
-import { checkZvhd } from './check.ts';
 import { openZvhd } from './reader.ts';
 import { ZVHD_COOKIE } from './structs.ts';
 
@@ -22,6 +21,6 @@ export const zvhd = defineFormat({
   },
   probe: ({ head }) => hasCookie(head, ZVHD_COOKIE),
   open: openZvhd,
-  check: checkZvhd,
+  check: async (source, request) => (await import('./check.ts')).checkZvhd(source, request),
   writer: (virtualSize, { compressionLevel }) => zvhdAppender(virtualSize, compressionLevel),
 });
