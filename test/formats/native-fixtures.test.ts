@@ -139,7 +139,7 @@ const REFUSED: Record<
   'qcow2/unknown-incompatible-high': unsupported('unsupported-feature', 72, /bit 63/, /Convert it/),
   'qcow2/corrupt-flag': corrupt('marked-corrupt', 72, /marked as corrupt/, /qemu-img check -r/),
   'qcow2/truncated': corrupt('truncated', 262_208, /should end at byte/, /incomplete download/),
-  'qcow2/truncated-compressed': corrupt('truncated', 16_384, /only 19968 bytes/, /incomplete download/),
+  'qcow2/truncated-compressed': corrupt('truncated', 12_288, /only 19968 bytes/, /incomplete download/),
   'vhd/differencing': unsupported('needs-parent', 4_197_436, /differencing/, /not named/),
   'vhd/truncated': corrupt('truncated', 1540, /only 3000000 bytes/, /incomplete download/),
 };
