@@ -7,8 +7,7 @@ import { type Progress, requireNotAborted, runConversion } from './conversion/ru
 import { type LostRange, mergeLosses, salvagedImage } from './conversion/salvage.ts';
 import { outputSize, requireZerosFrom } from './conversion/size.ts';
 import { createTurnstile } from './conversion/turnstile.ts';
-import { digestOpened } from './digest.ts';
-import { BudgetError, CancelledError, CorruptImageError, OptionError } from './errors.ts';
+import { BudgetError, CancelledError, OptionError } from './errors.ts';
 import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
@@ -17,8 +16,9 @@ import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
 import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage, openImages } from './open.ts';
+import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
 import { type BackingFile, type ChainBase, findInChain, overlayBase } from './overlay-base.ts';
+import { sameDigest } from './verify.ts';
 import type { Job } from './workers/job.ts';
 import type { JobImage } from './workers/job-image.ts';
 import { availableThreads, createPool, requireThreads } from './workers/pool.ts';
@@ -139,6 +139,7 @@ async function convertWhole(
 ): Promise<ConvertReport> {
   const settings = settingsOf(options);
   if (options.existing) requireInPlace(settings.format.name);
+  if (options.verify) requireComparable(options);
   requireNotAborted(options.signal);
   await using image = await openImages(inputsOf(input), options.input);
   const size = outputSize(image, options.size, settings.format.sizeUnit);
@@ -161,7 +162,9 @@ async function convertWhole(
       lost.push(range);
     });
     await file.resize(fileSize);
-    const digest = options.verify ? await verified(image, file, size.bytes, settings, options) : undefined;
+    const digest = options.verify
+      ? await sameDigest(image, { path: file.partialPath, format: settings.format.name }, size.bytes, options)
+      : undefined;
     await image.requireUnchanged();
     requireNotAborted(options.signal);
     await file.commit(options.signal);
@@ -178,37 +181,6 @@ async function convertWhole(
   } finally {
     await file.abandon();
   }
-}
-
-/**
- * The digest of the disk, read from the input and from the file under construction.
- * @throws CorruptImageError `verify-failed` when they differ
- */
-async function verified(
-  image: OpenedImage,
-  file: FileOutput,
-  virtualSize: number,
-  { format }: Settings,
-  { input, backing, existing, threads, signal }: ConvertOptions,
-): Promise<string> {
-  if (input?.salvage || backing || existing) {
-    const what = backing ? 'An overlay' : existing ? 'An existing file' : 'What is salvaged';
-    throw new OptionError('bad-option', `${what} cannot be verified against its source.`, {
-      hint: 'Leave --verify out, and compare with diskimg compare.',
-    });
-  }
-  const how = {
-    size: virtualSize,
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
-  const before = await digestOpened(image, how);
-  await using output = await openImage(file.partialPath, { format: format.name });
-  const after = await digestOpened(output, how);
-  if (before.digest === after.digest) return before.digest;
-  throw new CorruptImageError('verify-failed', 'The output does not hold the same disk as the input.', {
-    hint: 'Nothing was kept. The memory or the disk of this machine may be failing; or this is a bug of diskimg.',
-  });
 }
 
 const inputsOf = (input: ImageInput | readonly ImageInput[]): readonly ImageInput[] =>
@@ -314,6 +286,15 @@ async function writeImage(
   } finally {
     await target.close();
   }
+}
+
+/** @throws OptionError `bad-option` for outputs that are not the same disk as the input */
+function requireComparable({ input, backing, existing }: ConvertOptions): void {
+  if (!input?.salvage && !backing && !existing) return;
+  const what = backing ? 'An overlay' : existing ? 'An existing file' : 'What is salvaged';
+  throw new OptionError('bad-option', `${what} cannot be verified against its source.`, {
+    hint: 'Leave --verify out, and compare with diskimg compare.',
+  });
 }
 
 /** Other formats have tables, which would stand between what the file held before. */
