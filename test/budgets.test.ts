@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GiB, KiB, MiB, TiB } from '../src/binary/align.ts';
 import { BudgetError, convert, digestImage, type ImageError, openImage } from '../src/index.ts';
+import { sameDigest } from '../src/verify.ts';
 import { fillRandom, seededRandom } from './support/seeded-guest.ts';
 import { tempFolder } from './support/temp-folder.ts';
 
@@ -128,6 +129,16 @@ describe('verify', () => {
     const size = 64 * MiB;
     const { digest } = await convert(input, temp('grown.qcow2'), { format: 'qcow2', size, verify: true });
     expect(digest).toBe((await digestImage(temp('grown.qcow2'))).digest);
+  });
+
+  test('tells a single changed byte', async () => {
+    const path = temp('changed.raw');
+    const changed = Buffer.from(guest);
+    changed[20 * MiB] = (changed[20 * MiB] as number) ^ 1;
+    writeFileSync(path, changed);
+    await using image = await openImage(input);
+    const comparing = sameDigest(image, { path, format: 'raw' }, guest.length, {});
+    expect(await failure(comparing)).toMatchObject({ code: 'verify-failed' });
   });
 
   test('is refused where there is nothing to compare with', async () => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { GiB, KiB, MiB } from '../src/binary/align.ts';
 import { mergeLosses } from '../src/conversion/salvage.ts';
 import { convert, type FormatName, type LostRange, openImage } from '../src/index.ts';
+import { diskimg } from './support/command.ts';
 import { fixtureBytes, fixtureNamed } from './support/fixtures.ts';
 import { fillRandom, seededRandom } from './support/seeded-guest.ts';
 import { tempFolder } from './support/temp-folder.ts';
@@ -156,6 +157,19 @@ test('a sequential search for lost extents ends soon on a disk of a TiB', async 
   for (let entry = 0; entry < 64; entry++) image.writeBigUInt64BE(0x7fff0000n, l1 + entry * 8);
   await using opened = await openImage(image, { salvage: true });
   expect(opened.virtualSize).toBeGreaterThan(512 * GiB);
+});
+
+test('the command lists what is lost, and ends with 1', async () => {
+  const image = await imageOf('vhd');
+  image.writeUInt32BE(0x7fffffff, 1536 + 4 * 3);
+  const path = temp('listed.vhd');
+  writeFileSync(path, image);
+  const told = await diskimg(['convert', '--salvage', path, temp('listed.raw')]);
+  expect(told.code).toBe(1);
+  expect(told.err).toContain('lost: guest bytes 6291456 to 8388608 (2 MiB): [truncated] Block 3');
+  const events = await diskimg(['convert', '--salvage', '--progress', 'json', path, temp('listed.raw')]);
+  const done = JSON.parse(events.err.trim().split('\n').at(-1) ?? '');
+  expect(done).toMatchObject({ event: 'done', lost: [{ guestOffset: 6 * MiB, length: 2 * MiB }] });
 });
 
 test('losses that touch each other are one, unless their reasons differ', () => {
