@@ -33,8 +33,13 @@ export async function openZvhd2(
     });
 }
 
-/** Where a block's record stands; undefined for a block of zeros. */
-type FindRecord = (block: number) => { readonly fileOffset: number; readonly length: number } | undefined;
+/** Where the stored blocks are. */
+interface Records {
+  /** The record of a block; undefined for a block of zeros. */
+  recordOf(block: number): { readonly fileOffset: number; readonly length: number } | undefined;
+  /** The first block from `block` on that is not known to be zero; Infinity without one. */
+  nextFrom(block: number): number;
+}
 
 async function openByTables(source: ByteSource, maxMetadataBytes: number | undefined): Promise<ImageReader> {
   const initial = await readFooter(source, 0, 'zvhd2', ZVHD2_COOKIE);
@@ -48,7 +53,10 @@ async function openByTables(source: ByteSource, maxMetadataBytes: number | undef
   return readerOf(footer, method, async () => {
     index ??= readIndex(source, footer, stored);
     const { recordOf } = await index;
-    return (block) => (isStored(stored, block) ? recordOf(block) : undefined);
+    return {
+      recordOf: (block) => (isStored(stored, block) ? recordOf(block) : undefined),
+      nextFrom: (block) => nextStored(stored, block),
+    };
   });
 }
 
@@ -57,38 +65,38 @@ async function openByRecords(source: ByteSource): Promise<ImageReader> {
   const method = requireMethod(footer, 0);
   const { blockSize, maxBlockNumber } = footer;
   const found = await findRecords(source, { blockSize, blockCount: maxBlockNumber });
-  const reader = readerOf(footer, method, async () => found.recordOf);
+  const reader = readerOf(footer, method, async () => found);
   const message = 'The index was not found or not sound; the records were looked for from the front.';
   return { ...reader, notes: [{ code: 'no-index', message }] };
 }
 
-function readerOf(footer: StreamFooter, method: Method, findRecord: () => Promise<FindRecord>): ImageReader {
-  const { blockSize, maxBlockNumber, currentSize: virtualSize } = footer;
-  /** Behind the last block that the tables tell of all is zero: at once, because a size costs a hostile image nothing. */
-  const tableEnd = maxBlockNumber * blockSize;
+function readerOf(footer: StreamFooter, method: Method, readRecords: () => Promise<Records>): ImageReader {
+  const { blockSize, currentSize: virtualSize } = footer;
   const codec = codecs[method];
 
   async function* extents(from: number, to: number): AsyncGenerator<Extent> {
-    const recordOf = await findRecord();
-    for (let guestOffset = from; guestOffset < Math.min(to, tableEnd); guestOffset += blockSize) {
-      const length = Math.min(blockSize, virtualSize - guestOffset);
-      const record = recordOf(guestOffset / blockSize);
+    const { recordOf, nextFrom } = await readRecords();
+    for (let guestOffset = from; guestOffset < to; ) {
+      const block = guestOffset / blockSize;
+      const record = recordOf(block);
+      // Zeros are told at once: a size costs a hostile image nothing.
+      const end = Math.min(to, record ? guestOffset + blockSize : nextFrom(block) * blockSize);
       if (record === undefined) {
-        yield { kind: 'zero', guestOffset, length };
+        yield { kind: 'zero', guestOffset, length: end - guestOffset };
+        guestOffset = end;
         continue;
       }
       yield {
         kind: 'packed',
         guestOffset,
-        length,
+        length: Math.min(blockSize, virtualSize - guestOffset),
         fileOffset: record.fileOffset,
         storedLength: record.length,
         unpackedLength: blockSize,
         codec,
       };
+      guestOffset = end;
     }
-    const start = Math.max(from, tableEnd);
-    if (start < to) yield { kind: 'zero', guestOffset: start, length: to - start };
   }
 
   return {
@@ -113,6 +121,12 @@ function readerOf(footer: StreamFooter, method: Method, findRecord: () => Promis
 /** Blocks past the last one of the original size are zero. */
 const isStored = (stored: Allocation, block: number): boolean =>
   block < stored.blockCount && stored.has(block);
+
+function nextStored(stored: Allocation, block: number): number {
+  if (block >= stored.blockCount) return Number.POSITIVE_INFINITY;
+  const rank = stored.rank(block);
+  return rank < stored.storedCount ? stored.select(rank) : Number.POSITIVE_INFINITY;
+}
 
 const specific = (footer: StreamFooter, method: Method) => ({
   'original-size': footer.originalSize,

@@ -23,6 +23,8 @@ export interface FoundRecord {
 export interface FoundRecords {
   /** The record of a block; undefined for a block of zeros. @throws CorruptImageError `truncated` when it may be lost */
   recordOf(block: number): FoundRecord | undefined;
+  /** The first block from `block` on that was found, or may be lost; Infinity without one. */
+  nextFrom(block: number): number;
 }
 
 export async function findRecords(
@@ -57,7 +59,13 @@ export async function findRecords(
   if (!isComplete || damagedAt !== undefined) {
     gaps.push({ from: next, to: blockCount, fileOffset: damagedAt ?? source.size });
   }
+  const found = [...records.keys()]; // ascending
   return {
+    nextFrom(block) {
+      const gap = gaps.find(({ to }) => block < to);
+      const record = found[lowerBound(found, block)] ?? Number.POSITIVE_INFINITY;
+      return Math.min(record, gap ? Math.max(block, gap.from) : Number.POSITIVE_INFINITY);
+    },
     recordOf(block) {
       const gap = gaps.find(({ from, to }) => from <= block && block < to);
       if (gap === undefined) return records.get(block);
@@ -68,6 +76,18 @@ export async function findRecords(
       });
     },
   };
+}
+
+/** The first index whose value is at least `wanted`, in an ascending list. */
+function lowerBound(list: readonly number[], wanted: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle] as number) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The whole record at `fileOffset`, `end` for the footer behind the last one, undefined for neither. */
