@@ -4,6 +4,7 @@ export interface Executor<Task, Result> {
   /** How many tasks may be under way at once. */
   readonly window: number;
   run(task: Task): Promise<Result>;
+  /** Ends threads, whatever they are doing: tasks that are under way then fail with a CancelledError. */
   close(): Promise<void>;
 }
 

@@ -62,6 +62,9 @@ async function performTasks(conversion: Conversion): Promise<Uint8Array> {
   const totalBytes = output.writer.virtualSize;
   const digest = contentDigest();
   let writtenBytes = 0;
+  // Not when the next task is done: a thread can be stuck on a disk that does not answer.
+  const stop = (): void => void executor.close();
+  signal?.addEventListener('abort', stop);
   try {
     for await (const { task, result } of runTasks(tasks, executor, () => closeTurnstile(turnstile))) {
       requireNotAborted(signal);
@@ -70,7 +73,11 @@ async function performTasks(conversion: Conversion): Promise<Uint8Array> {
       writtenBytes += result.written;
       onProgress?.({ doneBytes: Math.min(taskEnd(task), totalBytes), totalBytes, writtenBytes });
     }
+  } catch (error) {
+    requireNotAborted(signal);
+    throw error;
   } finally {
+    signal?.removeEventListener('abort', stop);
     await executor.close();
   }
   requireNotAborted(signal);

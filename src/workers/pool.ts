@@ -2,12 +2,15 @@
 
 import { availableParallelism } from 'node:os';
 import type { Executor } from '../conversion/executor.ts';
-import { errorFromWire, ImageError, OptionError } from '../errors.ts';
+import { CancelledError, errorFromWire, ImageError, OptionError } from '../errors.ts';
 import type { AnyJob, ResultOf, TaskOf } from './job-kinds.ts';
 import type { Reply } from './worker.ts';
 
 /** Tasks for each thread, under way or waiting, so that none idles while the main thread collects results. */
 const TASKS_PER_THREAD = 3;
+
+/** Nothing happens then, so it does not matter when. */
+const VIGIL_MS = 60_000;
 
 /** As many threads as the machine runs at once. */
 export const availableThreads = (): number => availableParallelism();
@@ -38,32 +41,55 @@ export async function createPool<J extends AnyJob>(
   const { Piscina } = await import('piscina');
   const pool = new Piscina({
     filename: workerFile(),
-    minThreads: threads,
+    // A thread starts with its first task and then stays; none starts in the place of one that is lost.
+    minThreads: 0,
     maxThreads: threads,
+    idleTimeout: Infinity,
     concurrentTasksPerWorker: 1,
     // An idle thread waits in its event loop, where it can be ended, not in a lock.
     atomics: 'disabled',
     workerData: job,
   });
-  // A thread that does not even start fails no task of its own: then all fail.
+  let ending: Promise<void> | undefined;
+  /** Ends all threads. */
+  function end(): Promise<void> {
+    ending ??= pool.destroy();
+    return ending;
+  }
+  let isClosed = false;
   let broken: Error | undefined;
-  pool.on('error', (cause: Error) => {
+  /** A thread that is lost takes all with it: another in its place would do the rest, but not the task that failed. */
+  function breakOff(cause: Error): void {
+    if (isClosed) return;
     broken ??= cause;
-    void pool.destroy();
+    void end();
+  }
+  // A thread that does not even start fails no task of its own, and one that just ends says nothing. If it had a task,
+  // that has failed first and knows more.
+  pool.on('error', breakOff);
+  pool.on('workerDestroy', () => {
+    setImmediate(() => breakOff(new Error('it has ended')));
   });
   // Piscina's queue does not keep its order, and a task that waits at the turnstile for one that has no thread waits
   // forever. So it is given no more tasks than it has threads, and the others wait here.
   const gate = orderedGate(threads);
+  // The pool does not wait for threads but for their answers: a process with nothing else to do would end, output and
+  // all, before it hears that a thread has.
+  const vigil = setInterval(() => {}, VIGIL_MS);
   return {
     window: windowOf(threads),
     async run(task) {
       await gate.enter();
       try {
+        if (isClosed) throw new CancelledError();
+        if (broken) throw broken;
         const reply: Reply<ResultOf<J>> = await pool.run(task);
         if (reply.error) throw errorFromWire(reply.error);
         return reply.result;
       } catch (cause) {
         if (cause instanceof ImageError) throw cause;
+        if (isClosed) throw new CancelledError();
+        breakOff(cause as Error);
         const reason = broken ?? (cause as Error);
         throw new ImageError('worker-failed', `A worker thread failed: ${reason.message}.`, {
           cause: reason,
@@ -72,7 +98,14 @@ export async function createPool<J extends AnyJob>(
         gate.leave();
       }
     },
-    close: () => pool.destroy(),
+    async close() {
+      isClosed = true;
+      try {
+        await end();
+      } finally {
+        clearInterval(vigil);
+      }
+    },
   };
 }
 
