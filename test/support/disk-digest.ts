@@ -6,7 +6,7 @@ import type { DiskImage } from '../../src/image/image.ts';
 /** What is looked at of a disk, in extents and bytes: hostile sizes have no end. */
 const MAX_EXTENTS = 20_000;
 const MAX_BYTES = 32 * 1024 * 1024;
-const CHUNK = 1024 * 1024;
+const CHUNK = 2 * 1024 * 1024;
 const SECTOR = 512;
 
 /**
