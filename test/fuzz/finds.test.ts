@@ -159,7 +159,7 @@ test.each(cases)('$name', async ({ specimen, change, verify }) => {
   if (found === undefined) throw new Error(`there is no image ${specimen}`);
   const bytes = change(Buffer.from(found.bytes));
   await verify(bytes, found.format);
-  for (let seed = 0; seed < 10; seed++) {
+  for (let seed = 0; seed < 4; seed++) {
     const { finds } = await examine(bytes, found.format, found.companion, randomOf(seed));
     expect(finds).toEqual([]);
   }
