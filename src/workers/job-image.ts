@@ -16,6 +16,7 @@ export interface JobFile {
 export interface JobLayer extends JobFile {
   readonly format: string;
   readonly options: Readonly<Record<string, unknown>>;
+  readonly salvage: boolean;
   readonly dataFile?: JobFile;
   readonly backing?: JobImage;
 }
@@ -26,13 +27,13 @@ export type JobImage = JobLayer | { readonly parts: readonly JobImage[] };
 /** Opens the image on the calling thread, which its reads block. */
 export async function openJobImage(image: JobImage): Promise<DiskImage> {
   if ('parts' in image) return concatenation(await openAll(image.parts));
-  const { path, size, version, format, options, dataFile, backing } = image;
+  const { path, size, version, format, options, salvage, dataFile, backing } = image;
   const source = openBlockingFileSource(path, size, version);
   const openDataFile = async (): Promise<ByteSource> => {
     if (dataFile === undefined) throw new TypeError(`${path} names a data file that the job does not have`);
     return openBlockingFileSource(dataFile.path, dataFile.size, dataFile.version);
   };
-  const reader = await formatNamed(format).open(source, options, openDataFile);
+  const reader = await formatNamed(format).open(source, options, { openDataFile, salvage });
   return diskImage(format, source, reader, backing && (await openJobImage(backing)));
 }
 
