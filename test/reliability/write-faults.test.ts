@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { KiB } from '../../src/binary/align.ts';
 import { type ConvertOptions, convert } from '../../src/convert.ts';
+import { openBlockingFileSource } from '../../src/io/file-source.ts';
 import { openImage } from '../../src/open.ts';
 import { type Variation, variations } from '../contracts/variations.ts';
 import { causesOf, openFiles, rejectionOf } from '../support/faults.ts';
@@ -156,5 +157,23 @@ describe('a second fault, when the first is being cleared away', () => {
     );
     expect(causesOf(await rejectionOf(failed))).toContain(first);
     expect(readdirSync(path(''))).toEqual([]);
+  });
+});
+
+describe('a source that gives a few bytes at a time', () => {
+  const source = `${path('')}-source`;
+  const takes = (length: number): number => Math.min(length, 777);
+
+  it('is read whole, on the main thread and by threads', async () => {
+    writeFileSync(source, disk);
+    await watching({ takes }, () => convert(source, output, { format: 'raw', input: { format: 'raw' } }));
+    expect(difference(readFileSync(output), disk)).toBeUndefined();
+    rmSync(output);
+    const blocking = openBlockingFileSource(source, disk.length, undefined);
+    const bytes = new Uint8Array(disk.length - 5);
+    await watching({ takes }, () => blocking.read(bytes, 5));
+    await blocking.close();
+    expect(difference(bytes, disk.subarray(5))).toBeUndefined();
+    rmSync(source);
   });
 });

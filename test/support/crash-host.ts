@@ -60,7 +60,7 @@ const filesBefore = openFiles();
 const threadsBefore = liveThreads();
 const outcomes: CrashOutcome[] = [];
 for (const crash of crashes) {
-  for (const format of ['raw', 'qcow2', 'zvhd2']) outcomes.push(await attempt(crash, format));
+  for (const format of ['raw', 'zvhd2']) outcomes.push(await attempt(crash, format));
 }
 const isWholeAfterwards = await isWhole();
 const report: CrashReport = {

@@ -12,7 +12,7 @@ export interface CallBooks {
   before: (call: number, name: string) => void;
   /** Names of the calls so far. */
   made: string[];
-  /** How many of the bytes that a write is given does it take? All, by default. */
+  /** How many of the bytes that a read or a write is asked for does it do? All, by default. */
   takes: (length: number) => number;
   /** Is anything counted at all? */
   isOn: boolean;
@@ -61,6 +61,8 @@ export function watchedFs(original: typeof fs): typeof fs {
     if (taken === length) return original.writevSync(fd, parts, position ?? undefined);
     return original.writeSync(fd, Buffer.concat(parts), 0, taken, position);
   };
+  const readSync = (fd: number, into: Uint8Array, at: number, length: number, position: number): number =>
+    original.readSync(fd, into, at, calls.isOn ? calls.takes(length) : length, position);
   const closeSync = (fd: number): void => {
     original.closeSync(fd);
     note('close');
@@ -68,6 +70,7 @@ export function watchedFs(original: typeof fs): typeof fs {
   return {
     ...original,
     writevSync: writevSync as typeof fs.writevSync,
+    readSync: readSync as typeof fs.readSync,
     closeSync,
     openSync: watched('open', original.openSync) as typeof fs.openSync,
   };
@@ -80,7 +83,8 @@ export function watchedPromises(original: typeof promises): typeof promises {
         const value = Reflect.get(target, key, target);
         if (typeof value !== 'function') return value;
         return async (...args: unknown[]) => {
-          if (key !== 'close') note(String(key));
+          if (key === 'read' && calls.isOn) args[2] = calls.takes(args[2] as number);
+          else if (key !== 'close') note(String(key));
           const result = await value.apply(target, args);
           if (key === 'close') note('close');
           return result;
