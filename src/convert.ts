@@ -151,7 +151,8 @@ async function convertWhole(
   const writer = settings.format.writer(size.bytes, settings.createOptions, overlay?.base);
   for (const path of image.reopen ? filesOf(image.reopen) : []) await requireOtherFile(path, outputPath);
   // What is lost behind the end of the output is nobody's loss.
-  await requireZerosFrom(options.input?.salvage ? salvagedImage(image, () => {}) : image, size.bytes);
+  const readable = options.input?.salvage ? salvagedImage(image, () => {}) : image;
+  await requireZerosFrom(readable, size.bytes, options.signal);
 
   const file = options.existing
     ? await openExistingOutput(outputPath, size.bytes, settings)

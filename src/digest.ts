@@ -71,7 +71,7 @@ export async function digestOpened(
   options: Omit<DigestOptions, 'input'>,
 ): Promise<DigestReport> {
   const size = outputSize(image, options.size, 1);
-  await requireZerosFrom(image, size.bytes);
+  await requireZerosFrom(image, size.bytes, options.signal);
   const digest =
     options.algorithm === 'sha256'
       ? `sha256:${await sha256Of(image, size.bytes, options)}`

@@ -14,6 +14,8 @@ export interface ImageInfo {
   readonly compressed?: boolean;
   readonly encrypted?: boolean;
   readonly 'backing-filename'?: string;
+  /** Where that is, by its name alone: relative ones begin in the folder of the image. Nothing is looked for. */
+  readonly 'full-backing-filename'?: string;
   readonly 'backing-filename-format'?: string;
   readonly snapshots?: readonly JsonValue[];
   readonly 'format-specific': { readonly type: string; readonly data: Readonly<Record<string, JsonValue>> };
@@ -24,7 +26,7 @@ export interface ImageInfo {
 /** Describes an opened image. Reads nothing more of it. */
 export function imageInfo(image: OpenedImage): ImageInfo {
   const { source, details, notes, virtualSize, format } = image;
-  const { clusterSize, compressed, backingFile, backingFormat, snapshots } = details;
+  const { clusterSize, compressed, encrypted, backingFile, backingFormat, snapshots } = details;
   return {
     'virtual-size': virtualSize,
     filename: source.name,
@@ -33,7 +35,11 @@ export function imageInfo(image: OpenedImage): ImageInfo {
     'dirty-flag': details.dirty ?? false,
     ...(clusterSize !== undefined && { 'cluster-size': clusterSize }),
     ...(compressed !== undefined && { compressed }),
-    ...(backingFile !== undefined && { 'backing-filename': backingFile }),
+    ...(encrypted !== undefined && { encrypted }),
+    ...(backingFile !== undefined && {
+      'backing-filename': backingFile,
+      'full-backing-filename': fullName(backingFile, source.name),
+    }),
     ...(backingFormat !== undefined && { 'backing-filename-format': backingFormat }),
     ...(snapshots && {
       snapshots: snapshots.map((snapshot) => ({
@@ -49,6 +55,14 @@ export function imageInfo(image: OpenedImage): ImageInfo {
     'format-specific': { type: format, data: withoutUndefined(details.specific) },
     ...(notes.length > 0 && { notes: notes.map(({ code, message }) => ({ code, message })) }),
   };
+}
+
+/** As qemu-img joins them, who keeps protocols as they are. */
+function fullName(name: string, image: string): string {
+  const isWhole = name.startsWith('/') || /^[^/\\]+:/.test(name);
+  return isWhole
+    ? name
+    : image.slice(0, Math.max(image.lastIndexOf('/'), image.lastIndexOf('\\')) + 1) + name;
 }
 
 const withoutUndefined = (

@@ -62,7 +62,7 @@ export async function measure(input: ImageInput | EmptyDisk, options: MeasureOpt
   await using image = await openImage(input, options.input);
   const size = outputSize(image, options.size, format.sizeUnit);
   const writer = format.writer(size.bytes, createOptions);
-  if (options.scan) await requireZerosFrom(image, size.bytes);
+  if (options.scan) await requireZerosFrom(image, size.bytes, options.signal);
   if (isInPlace(writer)) return measurement(writer, uniformAllocation(requireBlockCount(writer), true), true);
   const stored = createAllocationBits(requireBlockCount(writer));
   if (options.scan) await surveyData(image, writer, stored, options.signal);

@@ -30,6 +30,7 @@ export function renderInfo(info: ImageInfo): string {
   ];
   if (info['actual-size'] !== undefined) lines.push(`disk size: ${humanSize(info['actual-size'])}`);
   if (info['cluster-size'] !== undefined) lines.push(`cluster_size: ${info['cluster-size']}`);
+  if (info.encrypted) lines.push('encrypted: yes');
   if (info['dirty-flag']) lines.push('cleanly shut down: no');
   if (info['backing-filename'] !== undefined) lines.push(`backing file: ${info['backing-filename']}`);
   if (info.snapshots) lines.push('Snapshot list:', ...info.snapshots.map(renderSnapshot));

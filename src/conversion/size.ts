@@ -5,6 +5,7 @@ import { OptionError } from '../errors.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { Note } from '../image/reader.ts';
 import { firstNonZero } from '../io/zeros.ts';
+import { requireNotAborted } from './run.ts';
 
 /** A size in bytes, `original` for the one that a ZVHD or ZVHD2 remembers, or the input's own. */
 export type WantedSize = number | 'original' | undefined;
@@ -44,15 +45,20 @@ function requireSize(wanted: number): number {
 
 /**
  * Shrinking is possible over zeros only.
- * @throws OptionError `data-past-size`, with the place of the first byte that would be lost
+ * @throws OptionError `data-past-size`, with the place of the first byte that would be lost; CancelledError
  */
-export async function requireZerosFrom(image: DiskImage, size: number): Promise<void> {
+export async function requireZerosFrom(
+  image: DiskImage,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const buffer = new Uint8Array(Math.max(0, Math.min(4 * MiB, image.virtualSize - size)));
   if (buffer.length === 0) return;
   for await (const extent of image.extents(size, image.virtualSize)) {
     if (extent.kind === 'zero') continue;
     const end = Math.min(extent.guestOffset + extent.length, image.virtualSize);
     for (let at = Math.max(extent.guestOffset, size); at < end; at += buffer.length) {
+      requireNotAborted(signal);
       const part = buffer.subarray(0, Math.min(buffer.length, end - at));
       await image.read(part, at);
       const found = firstNonZero(part);

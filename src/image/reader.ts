@@ -39,6 +39,7 @@ export interface ImageDetails {
   readonly dirty?: boolean;
   /** Does it hold compressed blocks? Left out where only reading all metadata would tell. */
   readonly compressed?: boolean;
+  readonly encrypted?: boolean;
   readonly backingFile?: string;
   readonly backingFormat?: string;
   readonly snapshots?: readonly InternalSnapshot[];

@@ -261,6 +261,7 @@ function details(
   return {
     clusterSize,
     dirty: hasFeature(header, Incompatible.dirty),
+    ...(header.cryptMethod !== 0 && { encrypted: true }),
     ...(header.backingFile !== undefined && { backingFile: header.backingFile }),
     ...(extensions.backingFormat !== undefined && { backingFormat: extensions.backingFormat }),
     ...(snapshots.length > 0 && { snapshots: snapshots.map(({ snapshot }) => snapshot) }),
