@@ -139,3 +139,20 @@ describe.each([...written, ...chained])('from $name', ({ files, input }) => {
     }
   });
 });
+
+describe('looking for data behind a smaller size', () => {
+  it('stops at the next read when it is told to', async () => {
+    const controller = new AbortController();
+    const zeros = watchedSource(new Uint8Array(40 * MiB), (read) => {
+      if (read === 2) controller.abort();
+    });
+    const stopped = convert(zeros, path('output'), {
+      format: 'raw',
+      size: MiB,
+      input: { format: 'raw' },
+      signal: controller.signal,
+    });
+    expect(await rejectionOf(stopped)).toMatchObject({ name: 'CancelledError' });
+    expect(zeros.books).toMatchObject({ reads: 2, closes: 1 });
+  });
+});

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 
 export const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
 
@@ -20,6 +21,13 @@ export interface Started {
   readonly ended: Promise<Exit>;
 }
 
+const running = new Set<ChildProcess>();
+
+/** A test that ran out of time leaves none behind. */
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export function start(
   file: string,
   args: readonly string[],
@@ -29,6 +37,8 @@ export function start(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, SOURCE_DATE_EPOCH: '1700000000', ...env },
   });
+  running.add(child);
+  child.on('exit', () => running.delete(child));
   let out = '';
   let err = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
