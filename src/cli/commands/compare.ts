@@ -8,13 +8,13 @@ import {
   compareImages,
   type FormatName,
 } from '../../index.ts';
-import { addTrustFlags, type ImageFlags, type OutputFlags, openingOf, outputFlag } from '../image-flags.ts';
+import { addTrustFlags, type OutputFlags, openingOf, outputFlag, type TrustFlags } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, formatArgument, type Pair, pairsArgument } from '../options.ts';
 import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
 
-interface CompareFlags extends OutputFlags, ProgressFlags, Pick<ImageFlags, 'allowPath' | 'maxChainDepth'> {
+interface CompareFlags extends OutputFlags, ProgressFlags, TrustFlags {
   readonly firstFormat?: FormatName;
   readonly secondFormat?: FormatName;
   readonly firstOptions: readonly Pair[];
@@ -79,14 +79,9 @@ const reading = (flags: string, which: string): Option =>
     .default([], 'none');
 
 async function runCompare(first: string, second: string, flags: CompareFlags, io: CliIo): Promise<void> {
-  const { strict, threads, quiet, allowPath, maxChainDepth } = flags;
+  const { strict, threads, quiet } = flags;
   const opening = (inputFormat: FormatName | undefined, options: readonly Pair[]) =>
-    openingOf({
-      ...(inputFormat && { inputFormat }),
-      options,
-      allowPath,
-      ...(maxChainDepth !== undefined && { maxChainDepth }),
-    });
+    openingOf({ ...flags, ...(inputFormat && { inputFormat }), options });
   io.setExitCode(NOT_COMPARED);
   const options: CompareOptions = {
     first: opening(flags.firstFormat, flags.firstOptions),

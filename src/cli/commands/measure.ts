@@ -9,6 +9,7 @@ import {
   type OutputFlags,
   optionsFlag,
   outputFlag,
+  trustRules,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { formatArgument, sortOptions, virtualSizeArgument } from '../options.ts';
@@ -66,7 +67,7 @@ async function runMeasure(
   flags: MeasureFlags,
   { signal }: CliIo,
 ): Promise<Measurement> {
-  const { outputFormat, inputFormat, options, size, scan, allowPath } = flags;
+  const { outputFormat, inputFormat, options, size, scan } = flags;
   const { create, open } = sortOptions(options, outputFormat, inputFormat);
   const wanted = { format: outputFormat, options: create, signal };
   if (path === undefined) {
@@ -80,7 +81,7 @@ async function runMeasure(
     input: {
       ...(inputFormat && { format: inputFormat }),
       options: open,
-      ...(allowPath.length > 0 && { allowPaths: allowPath }),
+      ...trustRules(flags),
     },
     ...(size !== undefined && { size }),
     ...(scan && { scan }),

@@ -1,0 +1,56 @@
+/** What images may do: a command that prints the limits in its help keeps each of them. */
+
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { CliIo } from '../../src/cli/io.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { createImage } from '../../src/index.ts';
+import { diskimg } from '../support/command.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+
+const temp = tempFolder();
+const [base, middle, top] = ['base.qcow2', 'middle.qcow2', 'top.qcow2'].map(temp) as [string, string, string];
+
+beforeAll(async () => {
+  await createImage(base, { format: 'qcow2', size: 2 ** 30 });
+  await createImage(middle, { format: 'qcow2', backing: { file: 'base.qcow2', format: 'qcow2' } });
+  await createImage(top, { format: 'qcow2', backing: { file: 'middle.qcow2', format: 'qcow2' } });
+});
+
+/** What each command needs beside the image. */
+const commands: Readonly<Record<string, (image: string) => string[]>> = {
+  convert: (image) => ['convert', image, temp('output.raw')],
+  compare: (image) => ['compare', image, image],
+  digest: (image) => ['digest', image],
+  cat: (image) => ['cat', '--length', '1', image],
+  map: (image) => ['map', image],
+  measure: (image) => ['measure', '-O', 'raw', image],
+};
+
+it('are all commands with limits', () => {
+  const program = createProgram({ out() {}, err() {}, setExitCode() {} } as unknown as CliIo);
+  const limited = program.commands.filter(({ options }) =>
+    options.some(({ long }) => long === '--allow-path'),
+  );
+  expect(limited.map((command) => command.name()).sort()).toEqual(Object.keys(commands).sort());
+});
+
+describe.each(Object.entries(commands))('diskimg %s', (_, argv) => {
+  it.each([
+    ['--max-virtual-size', '512M', () => base],
+    ['--max-metadata', '8', () => base],
+    ['--max-chain-depth', '1', () => top],
+  ])('%s %s', async (flag, value, image) => {
+    const allowed = [...argv(image()), '--allow-path', temp('.')];
+    expect((await diskimg(allowed)).code).toBe(0);
+    const { code, err } = await diskimg([...allowed, flag, value]);
+    expect(code).not.toBe(0);
+    expect(err).toContain('[over-budget]');
+    expect(err).toContain(flag);
+  });
+
+  it('--allow-path', async () => {
+    const { code, err } = await diskimg(argv(top));
+    expect(code).not.toBe(0);
+    expect(err).toContain('[needs-backing]');
+  });
+});
