@@ -11,25 +11,28 @@ import {
   sizeArgument,
 } from './options.ts';
 
-/** The flags as commander gives them. */
-export interface ImageFlags extends TrustFlags {
+/** How an image is read, as commander gives it. */
+export interface ReadingFlags {
   readonly inputFormat?: FormatName;
   readonly options: readonly Pair[];
 }
+
+export interface ImageFlags extends ReadingFlags, TrustFlags {}
 
 export interface OutputFlags {
   readonly output: 'human' | 'json';
 }
 
-export const inputFormatFlag = (): Option =>
-  new Option('-f, --input-format <format>', 'format of the image; by default its bytes tell').argParser(
-    formatArgument,
-  );
+/** A flag that names a format. */
+export const formatFlag = (flags: string, about: string): Option =>
+  new Option(flags, about).argParser(formatArgument);
 
-export const optionsFlag = (about: string): Option =>
-  new Option('-o, --options <key=value,...>', `${about}, see diskimg formats`)
-    .argParser(pairsArgument)
-    .default([], 'none');
+export const inputFormatFlag = (): Option =>
+  formatFlag('-f, --input-format <format>', 'format of the image; by default its bytes tell');
+
+/** @param flags `-o`, unless a command has options for more than one image */
+export const optionsFlag = (about: string, flags = '-o, --options <key=value,...>'): Option =>
+  new Option(flags, `${about}, see diskimg formats`).argParser(pairsArgument).default([], 'none');
 
 const TRUST = 'What images may do:';
 
@@ -52,8 +55,11 @@ export function addTrustFlags(command: Command): Command {
   return command;
 }
 
-export const outputFlag = (): Option =>
-  new Option('--output <kind>', 'for people, or as JSON').choices(['human', 'json']).default('human');
+export const threadsFlag = (about: string): Option =>
+  new Option('-m, --threads <number>', about).argParser(countArgument);
+
+export const outputFlag = (about = 'for people, or as JSON'): Option =>
+  new Option('--output <kind>', about).choices(['human', 'json']).default('human');
 
 /** What the flags of {@link addTrustFlags} say. */
 export interface TrustFlags {
@@ -70,12 +76,12 @@ export const trustRules = ({ allowPath, maxChainDepth, maxVirtualSize, maxMetada
   ...(maxMetadata !== undefined && { maxMetadataBytes: maxMetadata }),
 });
 
+/** The format of an image, and the options for reading it. @throws OptionError `bad-option` */
+export const readingOf = ({ inputFormat, options }: ReadingFlags) => ({
+  ...(inputFormat && { format: inputFormat }),
+  options: openOptions(options, inputFormat),
+});
+
 /** How to open the image. @throws OptionError `bad-option` */
-export function openingOf({ inputFormat, options, ...flags }: ImageFlags): OpenImageOptions {
-  const open = openOptions(options, inputFormat);
-  return {
-    ...(inputFormat && { format: inputFormat }),
-    options: open,
-    ...trustRules(flags),
-  } as OpenImageOptions; // the options are those of the format
-}
+export const openingOf = (flags: ImageFlags): OpenImageOptions =>
+  ({ ...readingOf(flags), ...trustRules(flags) }) as OpenImageOptions; // the options are those of the format

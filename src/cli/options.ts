@@ -10,6 +10,7 @@ import {
   parseOption,
   parseSize,
 } from '../index.ts';
+import type { CliIo } from './io.ts';
 
 /** For commander: a size such as `64k` or `40G`, in bytes. */
 export function sizeArgument(text: string): number {
@@ -100,6 +101,15 @@ export function openOptions(
     open[key] = parsed;
   }
   return open;
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/; without it, 1970 begins. */
+export function sourceDateEpoch(env: CliIo['env']): number {
+  const text = env.SOURCE_DATE_EPOCH ?? '0';
+  if (/^\d{1,12}$/.test(text)) return Number(text);
+  throw new OptionError('bad-option', `SOURCE_DATE_EPOCH is '${text}'.`, {
+    hint: 'Expected seconds since 1970-01-01T00:00:00Z.',
+  });
 }
 
 type AnyFormat = ReturnType<typeof formatNamed>;

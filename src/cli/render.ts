@@ -17,9 +17,12 @@ export function humanSize(bytes: number): string {
 
 const exactSize = (bytes: number): string => `${humanSize(bytes)} (${bytes} bytes)`;
 
-/** What a user should know, a line each. */
-export const renderNotes = (notes: readonly Note[]): string =>
-  notes.map(({ code, message }) => `diskimg: note: [${code}] ${message}\n`).join('');
+/** A result as `--output json` prints it. */
+export const asJson = (result: unknown): string => `${JSON.stringify(result, undefined, 4)}\n`;
+
+/** What a user should know, a line each. @param who begins the lines, where others may write to the same stream */
+export const renderNotes = (notes: readonly Note[], who = 'diskimg: '): string =>
+  notes.map(({ code, message }) => `${who}note: [${code}] ${message}\n`).join('');
 
 /** An image as `qemu-img info` shows it. */
 export function renderInfo(info: ImageInfo): string {

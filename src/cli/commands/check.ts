@@ -1,16 +1,21 @@
 /** `diskimg check`. */
 
 import { type Command, Option } from 'commander';
-import { type CheckOptions, checkImage, type FormatName, type ImageCheck, ImageError } from '../../index.ts';
+import { type CheckOptions, checkImage, type ImageCheck, ImageError } from '../../index.ts';
+import {
+  inputFormatFlag,
+  type OutputFlags,
+  optionsFlag,
+  outputFlag,
+  type ReadingFlags,
+  readingOf,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { formatArgument, openOptions, type Pair, pairsArgument } from '../options.ts';
+import { asJson } from '../render.ts';
 import { renderCheck } from '../render-check.ts';
 
-interface CheckFlags {
-  readonly inputFormat?: FormatName;
-  readonly options: readonly Pair[];
+interface CheckFlags extends ReadingFlags, OutputFlags {
   readonly data?: boolean;
-  readonly output: 'human' | 'json';
 }
 
 /** The codes of `qemu-img check`. */
@@ -30,27 +35,15 @@ export function addCheck(program: Command, io: CliIo): Command {
     .command('check')
     .description("check an image's metadata; nothing that it names is opened, and nothing is repaired")
     .argument('<image>', 'image to check')
-    .addOption(
-      new Option('-f, --input-format <format>', 'format of the image; by default its bytes tell').argParser(
-        formatArgument,
-      ),
-    )
-    .addOption(
-      new Option('-o, --options <key=value,...>', 'options for reading, see diskimg formats')
-        .argParser(pairsArgument)
-        .default([], 'none'),
-    )
+    .addOption(inputFormatFlag())
+    .addOption(optionsFlag('options for reading'))
     .addOption(new Option('--data', 'decode every compressed block, too'))
-    .addOption(
-      new Option('--output <kind>', 'for people, or as JSON with the keys of qemu-img and findings')
-        .choices(['human', 'json'])
-        .default('human'),
-    )
+    .addOption(outputFlag('for people, or as JSON with the keys of qemu-img and findings'))
     .addHelpText('after', EXAMPLES)
-    .action(async (path: string, { inputFormat, options, data, output }: CheckFlags) => {
+    .action(async (path: string, flags: CheckFlags) => {
+      const { data, output } = flags;
       const how: CheckOptions = {
-        ...(inputFormat && { format: inputFormat }),
-        options: openOptions(options, inputFormat),
+        ...readingOf(flags),
         data: data ?? false,
         signal: io.signal,
       };
@@ -58,7 +51,7 @@ export function addCheck(program: Command, io: CliIo): Command {
         if (error instanceof ImageError && error.code === 'no-check') io.setExitCode(ExitCode.noCheck);
         throw error;
       });
-      io.out(output === 'json' ? `${JSON.stringify(check, undefined, 4)}\n` : renderCheck(check));
+      io.out(output === 'json' ? asJson(check) : renderCheck(check));
       io.setExitCode(exitCodeOf(check));
     });
 }

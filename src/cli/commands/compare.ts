@@ -1,6 +1,6 @@
 /** `diskimg compare`. */
 
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
   CompareError,
   type CompareOptions,
@@ -8,11 +8,20 @@ import {
   compareImages,
   type FormatName,
 } from '../../index.ts';
-import { addTrustFlags, type OutputFlags, openingOf, outputFlag, type TrustFlags } from '../image-flags.ts';
+import {
+  addTrustFlags,
+  formatFlag,
+  type OutputFlags,
+  openingOf,
+  optionsFlag,
+  outputFlag,
+  type TrustFlags,
+  threadsFlag,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { countArgument, formatArgument, type Pair, pairsArgument } from '../options.ts';
+import type { Pair } from '../options.ts';
 import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
-import { humanSize, renderNotes } from '../render.ts';
+import { asJson, humanSize, renderNotes } from '../render.ts';
 
 interface CompareFlags extends OutputFlags, ProgressFlags, TrustFlags {
   readonly firstFormat?: FormatName;
@@ -48,17 +57,15 @@ export function addCompare(program: Command, io: CliIo): Command {
       .argument('<first>', 'image to read')
       .argument('<second>', 'image to compare it with')
       .addOption(
-        format('-f, --first-format <format>', 'format of the first image; by default its bytes tell'),
+        formatFlag('-f, --first-format <format>', 'format of the first image; by default its bytes tell'),
       )
-      .addOption(format('-F, --second-format <format>', 'format of the second image'))
-      .addOption(reading('--first-options <key=value,...>', 'first'))
-      .addOption(reading('--second-options <key=value,...>', 'second'))
+      .addOption(formatFlag('-F, --second-format <format>', 'format of the second image'))
+      .addOption(optionsFlag('options for reading the first image', '--first-options <key=value,...>'))
+      .addOption(optionsFlag('options for reading the second image', '--second-options <key=value,...>'))
       .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
       .option('--first', 'stop at the first difference')
       .addOption(outputFlag())
-      .addOption(
-        new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument),
-      )
+      .addOption(threadsFlag('threads (default: one a core)'))
       .addOption(barFlag())
       .addOption(progressFlag())
       .option('-q, --quiet', 'print nothing but errors: the exit code tells')
@@ -70,13 +77,6 @@ export function addCompare(program: Command, io: CliIo): Command {
       .action((first: string, second: string, flags: CompareFlags) => runCompare(first, second, flags, io)),
   );
 }
-
-const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);
-
-const reading = (flags: string, which: string): Option =>
-  new Option(flags, `options for reading the ${which} image, see diskimg formats`)
-    .argParser(pairsArgument)
-    .default([], 'none');
 
 async function runCompare(first: string, second: string, flags: CompareFlags, io: CliIo): Promise<void> {
   const { strict, threads, quiet } = flags;
@@ -104,7 +104,7 @@ async function runCompare(first: string, second: string, flags: CompareFlags, io
   io.setExitCode(report.identical ? 0 : DIFFERENT);
   if (quiet) return;
   if (flags.output === 'human' && flags.progress !== 'json') io.err(renderNotes(report.notes));
-  io.out(flags.output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : render(report));
+  io.out(flags.output === 'json' ? asJson(report) : render(report));
 }
 
 /** The lines of qemu-img, and how much differs. */

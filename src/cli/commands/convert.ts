@@ -10,20 +10,26 @@ import {
   formatNamed,
   OptionError,
 } from '../../index.ts';
-import { addTrustFlags, type TrustFlags, trustRules } from '../image-flags.ts';
+import {
+  addTrustFlags,
+  formatFlag,
+  optionsFlag,
+  type TrustFlags,
+  threadsFlag,
+  trustRules,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import {
   countArgument,
-  formatArgument,
   outputFormat,
   type Pair,
-  pairsArgument,
   sizeArgument,
   sortOptions,
+  sourceDateEpoch,
   virtualSizeArgument,
 } from '../options.ts';
 import { barFlag, duration, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
-import { humanSize } from '../render.ts';
+import { humanSize, renderNotes } from '../render.ts';
 
 /** qemu-img's words. Node cannot choose how a file is cached; what it can is to flush it or not. */
 const CACHE_MODES = ['writeback', 'unsafe', 'none', 'writethrough', 'directsync'] as const;
@@ -72,16 +78,15 @@ export function addConvert(program: Command, io: CliIo): Command {
         '<files...>',
         'images to read, several one behind the other, and the file to write; an existing one is replaced when all is done',
       )
-      .addOption(format('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
+      .addOption(formatFlag('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
       .addOption(
-        format('-O, --output-format <format>', 'format to write; by default the ending of the name tells'),
+        formatFlag(
+          '-O, --output-format <format>',
+          'format to write; by default the ending of the name tells',
+        ),
       )
       .option('-c, --compress', 'compress the data (qcow2; zvhd and zvhd2 always do)')
-      .addOption(
-        new Option('-o, --options <key=value,...>', 'options of the format, see diskimg formats')
-          .argParser(pairsArgument)
-          .default([], 'none'),
-      )
+      .addOption(optionsFlag('options of the format'))
       .addOption(
         new Option(
           '-S, --sparse-size <size>',
@@ -99,12 +104,7 @@ export function addConvert(program: Command, io: CliIo): Command {
           "virtual size to write, or 'original' for what a ZVHD2 remembers",
         ).argParser(virtualSizeArgument),
       )
-      .addOption(
-        new Option(
-          '-m, --threads <number>',
-          'threads (default: about one a core); does not change the output',
-        ).argParser(countArgument),
-      )
+      .addOption(threadsFlag('threads (default: about one a core); does not change the output'))
       .addOption(
         new Option(
           '-t, --cache <mode>',
@@ -116,7 +116,7 @@ export function addConvert(program: Command, io: CliIo): Command {
       .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
       .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
       .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
-      .addOption(format('-F, --backing-format <format>', 'its format'))
+      .addOption(formatFlag('-F, --backing-format <format>', 'its format'))
       .option('--verify', 'read the output back, and compare the digest of its disk with that of the source')
       .option(
         '--salvage',
@@ -156,8 +156,6 @@ function requireSources(sources: readonly string[]): readonly string[] {
     hint: 'Name both: diskimg convert <source> <destination>.',
   });
 }
-
-const format = (flags: string, about: string): Option => new Option(flags, about).argParser(formatArgument);
 
 async function runConvert(
   sources: readonly string[],
@@ -225,18 +223,8 @@ function compression(output: FormatName): { readonly compress?: true } {
   });
 }
 
-/** https://reproducible-builds.org/specs/source-date-epoch/; without it, 1970 begins. */
-export function sourceDateEpoch(env: CliIo['env']): number {
-  const text = env.SOURCE_DATE_EPOCH ?? '0';
-  if (/^\d{1,12}$/.test(text)) return Number(text);
-  throw new OptionError('bad-option', `SOURCE_DATE_EPOCH is '${text}'.`, {
-    hint: 'Expected seconds since 1970-01-01T00:00:00Z.',
-  });
-}
-
 /** Notes always; what was done only for someone who watches. */
 function summary(destination: string, report: ConvertReport, elapsed: number, isWatched: boolean): string {
-  const notes = report.notes.map(({ code, message }) => `diskimg: note: [${code}] ${message}\n`);
   const { outputFormat: name, virtualSize, fileSize } = report;
   const took = elapsed < 10_000 ? `${(elapsed / 1000).toFixed(1)} s` : duration(elapsed / 1000);
   const line = `${destination}: ${name}, virtual size ${humanSize(virtualSize)} (${virtualSize} bytes), file ${humanSize(fileSize)}, ${took}\n`;
@@ -245,5 +233,5 @@ function summary(destination: string, report: ConvertReport, elapsed: number, is
       `diskimg: lost: guest bytes ${guestOffset} to ${guestOffset + length} (${humanSize(length)}): [${code}] ${message}\n`,
   );
   const digest = report.digest === undefined ? '' : `${destination}: verified, ${report.digest}\n`;
-  return notes.join('') + lost.join('') + digest + (isWatched ? line : '');
+  return renderNotes(report.notes) + lost.join('') + digest + (isWatched ? line : '');
 }

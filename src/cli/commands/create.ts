@@ -1,6 +1,6 @@
 /** `diskimg create`. */
 
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
   type CreateImageOptions,
   type CreateReport,
@@ -10,11 +10,10 @@ import {
   OptionError,
   parseOption,
 } from '../../index.ts';
-import { type OutputFlags, optionsFlag, outputFlag } from '../image-flags.ts';
+import { formatFlag, type OutputFlags, optionsFlag, outputFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { formatArgument, outputFormat, type Pair, sizeArgument } from '../options.ts';
-import { humanSize } from '../render.ts';
-import { sourceDateEpoch } from './convert.ts';
+import { outputFormat, type Pair, sizeArgument, sourceDateEpoch } from '../options.ts';
+import { asJson, humanSize, renderNotes } from '../render.ts';
 
 /** The options as commander gives them. */
 interface CreateFlags extends OutputFlags {
@@ -41,19 +40,10 @@ export function addCreate(program: Command, io: CliIo): Command {
     .description('make an empty image, or one that builds on another; an existing file is replaced')
     .argument('<file>', 'image to make')
     .argument('[size]', 'virtual size, such as 40G; by default that of the backing file', sizeArgument)
-    .addOption(
-      new Option(
-        '-f, --format <format>',
-        'format to make; by default the ending of the name tells',
-      ).argParser(formatArgument),
-    )
+    .addOption(formatFlag('-f, --format <format>', 'format to make; by default the ending of the name tells'))
     .addOption(optionsFlag('options of the format'))
     .option('-b, --backing <file>', 'build on this image (qcow2, vhd); relative to the folder of the new one')
-    .addOption(
-      new Option('-F, --backing-format <format>', 'format of the backing file; it is not guessed').argParser(
-        formatArgument,
-      ),
-    )
+    .addOption(formatFlag('-F, --backing-format <format>', 'format of the backing file; it is not guessed'))
     .option('-u, --unsafe', 'do not open the backing file: it need not exist')
     .option('--reproducible', 'the same bytes each time: time from SOURCE_DATE_EPOCH')
     .addOption(outputFlag())
@@ -61,7 +51,7 @@ export function addCreate(program: Command, io: CliIo): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, size: number | undefined, flags: CreateFlags) => {
       const report = await createImage(path, createOptions(path, size, flags, io.env));
-      if (flags.output === 'json') io.out(`${JSON.stringify(report, undefined, 4)}\n`);
+      if (flags.output === 'json') io.out(asJson(report));
       else if (!flags.quiet) io.out(renderReport(report));
     });
 }
@@ -100,6 +90,6 @@ function standardBackingFormat(format: FormatName): FormatName {
 
 function renderReport({ filename, format, virtualSize, fileSize, backingFile, notes }: CreateReport): string {
   const over = backingFile === undefined ? '' : `, over ${backingFile}`;
-  const lines = notes.map(({ code, message }) => `note: [${code}] ${message}\n`).join('');
+  const lines = renderNotes(notes, '');
   return `${filename}: ${format}, virtual size ${humanSize(virtualSize)} (${virtualSize} bytes), file ${humanSize(fileSize)}${over}\n${lines}`;
 }

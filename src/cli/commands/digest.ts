@@ -10,11 +10,12 @@ import {
   openingOf,
   optionsFlag,
   outputFlag,
+  threadsFlag,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { countArgument, virtualSizeArgument } from '../options.ts';
+import { virtualSizeArgument } from '../options.ts';
 import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
-import { renderNotes } from '../render.ts';
+import { asJson, renderNotes } from '../render.ts';
 
 interface DigestFlags extends ImageFlags, OutputFlags, ProgressFlags {
   readonly algorithm: DigestAlgorithm;
@@ -51,9 +52,7 @@ export function addDigest(program: Command, io: CliIo): Command {
         ).argParser(virtualSizeArgument),
       )
       .addOption(outputFlag())
-      .addOption(
-        new Option('-m, --threads <number>', 'threads (default: one a core)').argParser(countArgument),
-      )
+      .addOption(threadsFlag('threads (default: one a core)'))
       .addOption(barFlag())
       .addOption(progressFlag())
       .option('-q, --quiet', 'print nothing but the digest and errors')
@@ -71,7 +70,7 @@ export function addDigest(program: Command, io: CliIo): Command {
           digestImage(path, { ...options, onProgress }),
         );
         if (output === 'human' && !quiet && progress !== 'json') io.err(renderNotes(report.notes));
-        io.out(output === 'json' ? `${JSON.stringify(report, undefined, 4)}\n` : `${report.digest}\n`);
+        io.out(output === 'json' ? asJson(report) : `${report.digest}\n`);
       }),
   );
 }

@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { formats } from '../../index.ts';
 import type { CliIo } from '../io.ts';
-import { formatsAsJson, renderFormats } from '../render.ts';
+import { asJson, formatsAsJson, renderFormats } from '../render.ts';
 
 const EXAMPLES = `
 Examples:
@@ -20,7 +20,6 @@ export function addFormats(program: Command, io: CliIo): Command {
     )
     .addHelpText('after', EXAMPLES)
     .action(({ output }: { readonly output: 'human' | 'json' }) => {
-      const asJson = () => `${JSON.stringify(formatsAsJson(formats), undefined, 4)}\n`;
-      io.out(output === 'json' ? asJson() : renderFormats(formats));
+      io.out(output === 'json' ? asJson(formatsAsJson(formats)) : renderFormats(formats));
     });
 }

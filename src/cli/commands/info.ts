@@ -1,16 +1,19 @@
 /** `diskimg info`. */
 
-import { type Command, Option } from 'commander';
-import { type FormatName, imageInfo, type OpenImageOptions, openImage } from '../../index.ts';
+import type { Command } from 'commander';
+import { imageInfo, type OpenImageOptions, openImage } from '../../index.ts';
+import {
+  inputFormatFlag,
+  type OutputFlags,
+  optionsFlag,
+  outputFlag,
+  type ReadingFlags,
+  readingOf,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { formatArgument, openOptions, type Pair, pairsArgument } from '../options.ts';
-import { renderInfo } from '../render.ts';
+import { asJson, renderInfo } from '../render.ts';
 
-interface InfoFlags {
-  readonly inputFormat?: FormatName;
-  readonly options: readonly Pair[];
-  readonly output: 'human' | 'json';
-}
+type InfoFlags = ReadingFlags & OutputFlags;
 
 const EXAMPLES = `
 Examples:
@@ -24,31 +27,14 @@ export function addInfo(program: Command, io: CliIo): Command {
     .command('info')
     .description('describe an image; nothing that it names is opened')
     .argument('<image>', 'image to read')
-    .addOption(
-      new Option('-f, --input-format <format>', 'format of the image; by default its bytes tell').argParser(
-        formatArgument,
-      ),
-    )
-    .addOption(
-      new Option('-o, --options <key=value,...>', 'options for reading, see diskimg formats')
-        .argParser(pairsArgument)
-        .default([], 'none'),
-    )
-    .addOption(
-      new Option('--output <kind>', 'for people, or as JSON with the keys of qemu-img')
-        .choices(['human', 'json'])
-        .default('human'),
-    )
+    .addOption(inputFormatFlag())
+    .addOption(optionsFlag('options for reading'))
+    .addOption(outputFlag('for people, or as JSON with the keys of qemu-img'))
     .addHelpText('after', EXAMPLES)
-    .action(async (path: string, { inputFormat, options, output }: InfoFlags) => {
-      const open = openOptions(options, inputFormat);
-      const how = {
-        ...(inputFormat && { format: inputFormat }),
-        options: open,
-        metadataOnly: true,
-      } as OpenImageOptions;
+    .action(async (path: string, flags: InfoFlags) => {
+      const how = { ...readingOf(flags), metadataOnly: true } as OpenImageOptions;
       await using image = await openImage(path, how);
       const info = imageInfo(image);
-      io.out(output === 'json' ? `${JSON.stringify(info, undefined, 4)}\n` : renderInfo(info));
+      io.out(flags.output === 'json' ? asJson(info) : renderInfo(info));
     });
 }

@@ -1,7 +1,6 @@
 /** `diskimg map`. */
 
-import type { Command } from 'commander';
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { CancelledError, type MapEntry, mapFiles, mapImage, openImage } from '../../index.ts';
 import {
   addTrustFlags,

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { type FormatName, type Measurement, type MeasureOptions, measure, OptionError } from '../../index.ts';
 import {
   addTrustFlags,
+  formatFlag,
   type ImageFlags,
   inputFormatFlag,
   type OutputFlags,
@@ -12,8 +13,8 @@ import {
   trustRules,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { formatArgument, sortOptions, virtualSizeArgument } from '../options.ts';
-import { humanSize } from '../render.ts';
+import { sortOptions, virtualSizeArgument } from '../options.ts';
+import { asJson, humanSize } from '../render.ts';
 
 interface MeasureFlags extends ImageFlags, OutputFlags {
   readonly outputFormat: FormatName;
@@ -39,11 +40,7 @@ export function addMeasure(program: Command, io: CliIo): Command {
       .description('tell how large the file of a conversion will be')
       .argument('[image]', 'image to be converted; without one, an empty disk of --size')
       .addOption(inputFormatFlag())
-      .addOption(
-        new Option('-O, --output-format <format>', 'format to be written')
-          .argParser(formatArgument)
-          .makeOptionMandatory(),
-      )
+      .addOption(formatFlag('-O, --output-format <format>', 'format to be written').makeOptionMandatory())
       .addOption(optionsFlag('options of the format to be written'))
       .addOption(
         new Option('--size <size>', "virtual size to be written, or 'original'").argParser(
@@ -55,9 +52,7 @@ export function addMeasure(program: Command, io: CliIo): Command {
       .addHelpText('after', EXPLANATION)
       .action(async (path: string | undefined, flags: MeasureFlags) => {
         const result = await runMeasure(path, flags, io);
-        io.out(
-          flags.output === 'json' ? `${JSON.stringify(result, undefined, 4)}\n` : renderMeasurement(result),
-        );
+        io.out(flags.output === 'json' ? asJson(result) : renderMeasurement(result));
       }),
   );
 }

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type FormatName, type NewSize, parseSize, type ResizeReport, resizeImage } from '../../index.ts';
 import { inputFormatFlag, type OutputFlags, outputFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import { humanSize } from '../render.ts';
+import { asJson, humanSize, renderNotes } from '../render.ts';
 
 interface ResizeFlags extends OutputFlags {
   readonly inputFormat?: FormatName;
@@ -33,7 +33,7 @@ export function addResize(program: Command, io: CliIo): Command {
     .addHelpText('after', EXPLANATION)
     .action(async (path: string, size: NewSize, { inputFormat, output, quiet }: ResizeFlags) => {
       const report = await resizeImage(path, size, inputFormat ? { format: inputFormat } : {});
-      if (output === 'json') io.out(`${JSON.stringify(report, undefined, 4)}\n`);
+      if (output === 'json') io.out(asJson(report));
       else if (!quiet) io.out(renderReport(report));
     });
 }
@@ -52,7 +52,7 @@ export function newSizeArgument(text: string): NewSize {
 }
 
 function renderReport({ filename, previousVirtualSize: before, virtualSize, notes }: ResizeReport): string {
-  const lines = notes.map(({ code, message }) => `note: [${code}] ${message}\n`).join('');
+  const lines = renderNotes(notes, '');
   const size = `${humanSize(virtualSize)} (${virtualSize} bytes)`;
   if (before === virtualSize) return `${filename}: the disk has ${size} already\n${lines}`;
   return `${filename}: virtual size ${humanSize(before)} → ${size}\n${lines}`;
