@@ -4,11 +4,10 @@ import { alignUp } from '../../binary/align.ts';
 import type { JsonValue } from '../../image/reader.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { corrupt, type Qcow2Header } from './header.ts';
-import { BITMAPS_VALID, bitmapEntry } from './structs.ts';
+import { BITMAPS_VALID, bitmapEntry, MAX_BITMAP_DIRECTORY_BYTES } from './structs.ts';
 
 /** Limits of the specification. */
 const MAX_BITMAPS = 65535;
-const MAX_DIRECTORY_BYTES = 64 * 1024 * 1024;
 const MAX_NAME = 1023;
 
 /** QEMU's names of the flags, by bit. */
@@ -25,7 +24,7 @@ export async function readBitmaps(
   const { bitmaps } = extensions;
   if (bitmaps === undefined || (autoclearFeatures & BITMAPS_VALID) === 0n) return undefined;
   const { count, directorySize, directoryOffset } = bitmaps;
-  if (count > MAX_BITMAPS || directorySize > MAX_DIRECTORY_BYTES) {
+  if (count > MAX_BITMAPS || directorySize > MAX_BITMAP_DIRECTORY_BYTES) {
     const message = `${count} bitmaps in a directory of ${directorySize} bytes are more than the format allows.`;
     throw corrupt('bad-table', message, directoryOffset);
   }

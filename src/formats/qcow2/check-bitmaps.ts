@@ -4,12 +4,18 @@ import { alignUp, isAligned, MiB } from '../../binary/align.ts';
 import type { Decoded } from '../../binary/struct.ts';
 import { readBytes } from '../../io/source.ts';
 import { type Qcow2Check, refer } from './check-state.ts';
-import { BITMAPS_VALID, bitmapEntry, type bitmapsExtension, EntryHigh, EntryLow } from './structs.ts';
+import {
+  BITMAPS_VALID,
+  bitmapEntry,
+  type bitmapsExtension,
+  EntryHigh,
+  EntryLow,
+  MAX_BITMAP_DIRECTORY_BYTES,
+} from './structs.ts';
 
 /** Flags that are known. */
 const KNOWN_FLAGS = 7;
-/** Limits of the format's own implementation. */
-const MAX_DIRECTORY = 64 * MiB;
+/** Limit of the format's own implementation. */
 const MAX_TABLE_ENTRIES = 128 * MiB;
 
 /** Bit 0 of a table entry without an offset: all bits are ones. */
@@ -54,7 +60,7 @@ function isDirectory(
 ): boolean {
   const place = { fileOffset: check.header.headerLength };
   const { report } = check.request;
-  if (directorySize > MAX_DIRECTORY) {
+  if (directorySize > MAX_BITMAP_DIRECTORY_BYTES) {
     report.corruption('bad-table', () => `A bitmap directory of ${directorySize} bytes.`, place);
     return false;
   }

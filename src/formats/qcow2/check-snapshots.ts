@@ -5,10 +5,7 @@ import type { FindingReport } from '../../image/check.ts';
 import { readBytes } from '../../io/source.ts';
 import { type Qcow2Check, refer } from './check-state.ts';
 import type { L1Reference } from './check-tables.ts';
-import { MAX_SNAPSHOTS, snapshotHeader } from './structs.ts';
-
-/** What qemu takes as extra data at most, in bytes. */
-const MAX_EXTRA = 1024;
+import { MAX_SNAPSHOT_EXTRA, MAX_SNAPSHOTS, snapshotHeader } from './structs.ts';
 
 /** Where the table stands, and the L1 tables that it names. */
 export interface SnapshotTable {
@@ -40,7 +37,7 @@ export async function readSnapshotTable({ source, header, request }: Qcow2Check)
       { fileOffset: at },
     );
     if (entry === undefined) break;
-    if (entry.extraLength > MAX_EXTRA) {
+    if (entry.extraLength > MAX_SNAPSHOT_EXTRA) {
       const message = () =>
         `${what} has ${entry.extraLength} bytes of extra data, at most 1024 are possible.`;
       report.corruption('bad-table', message, { fileOffset: at + 36 });

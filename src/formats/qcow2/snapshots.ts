@@ -4,10 +4,7 @@ import { alignUp, isAligned } from '../../binary/align.ts';
 import type { InternalSnapshot } from '../../image/reader.ts';
 import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
 import { corrupt, type Qcow2Header } from './header.ts';
-import { MAX_L1_BYTES, snapshotHeader } from './structs.ts';
-
-/** qemu writes 16 or 24 bytes of extra data, and takes up to this many. */
-const MAX_EXTRA = 1024;
+import { MAX_L1_BYTES, MAX_SNAPSHOT_EXTRA, snapshotHeader } from './structs.ts';
 
 /** A snapshot, and where its L1 table stands. */
 export interface SnapshotEntry {
@@ -35,7 +32,7 @@ async function readSnapshot(source: ByteSource, header: Qcow2Header, at: number,
   const what = `The table entry of snapshot ${index + 1}`;
   const fixed = snapshotHeader.decode(await readBytes(source, at, snapshotHeader.size, what), at);
   const { extraLength, idLength, nameLength, l1Size, l1TableOffset } = fixed;
-  if (extraLength > MAX_EXTRA) {
+  if (extraLength > MAX_SNAPSHOT_EXTRA) {
     throw corrupt(
       'bad-table',
       `${what} has ${extraLength} bytes of extra data, at most 1024 are possible.`,

@@ -134,4 +134,7 @@ export const SUBCLUSTERS = 32;
 export const MAX_L1_BYTES = 32 * 1024 * 1024;
 export const MAX_REFCOUNT_TABLE_BYTES = 8 * 1024 * 1024;
 export const MAX_SNAPSHOTS = 65536;
+/** qemu writes 16 or 24 bytes of extra data for a snapshot, and takes up to this many. */
+export const MAX_SNAPSHOT_EXTRA = 1024;
+export const MAX_BITMAP_DIRECTORY_BYTES = 64 * 1024 * 1024;
 export const MAX_BACKING_NAME = 1023;

@@ -3,7 +3,7 @@
  * is checked without its parent.
  */
 
-import { alignUp, ceilDiv, isPowerOfTwo, MiB, SECTOR } from '../../binary/align.ts';
+import { ceilDiv, isPowerOfTwo, SECTOR } from '../../binary/align.ts';
 import { BudgetError } from '../../errors.ts';
 import type { CheckFigures, CheckRequest, FindingReport } from '../../image/check.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
@@ -12,18 +12,16 @@ import { checkFooters, type FooterPair } from './check-footers.ts';
 import { parentLocator } from './parent.ts';
 import { type SizeRule, sizeRuleOf, virtualSizeBy } from './size.ts';
 import {
+  bitmapSizeOf,
   DiskType,
   DYNAMIC_COOKIE,
   type DynamicHeader,
   dynamicHeader,
   headerChecksum,
+  MAX_BLOCK_SIZE,
+  MAX_TABLE_BYTES,
   VERSION_1_0,
 } from './structs.ts';
-
-/** Larger ones have not been seen. */
-const MAX_BLOCK_SIZE = 256 * MiB;
-/** What a block allocation table may take in memory. */
-const MAX_TABLE_BYTES = 64 * MiB;
 
 export async function checkVhd(
   source: ByteSource,
@@ -96,7 +94,7 @@ async function checkDynamic(
     tableOffset,
     entryCount,
     blockSize,
-    bitmapSize: alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR),
+    bitmapSize: bitmapSizeOf(blockSize),
     virtualSize,
     isDifferencing: footers.footer.diskType === DiskType.differencing,
     reserved: reservedRanges(source, footers, header, at, report),

@@ -4,7 +4,12 @@
  */
 
 import { SECTOR } from '../../binary/align.ts';
-import { CorruptImageError, UnknownFormatError, UnsupportedFeatureError } from '../../errors.ts';
+import {
+  CorruptImageError,
+  type ImageError,
+  UnknownFormatError,
+  UnsupportedFeatureError,
+} from '../../errors.ts';
 import type { Note } from '../../image/reader.ts';
 import type { ByteSource } from '../../io/source.ts';
 import {
@@ -28,7 +33,8 @@ export interface FoundFooter {
 /** Virtual PC before 2004 left out the last byte. */
 const SHORT_FOOTER = 511;
 
-interface Candidate {
+/** Bytes that begin like a footer. */
+export interface FooterCandidate {
   readonly bytes: Uint8Array;
   readonly fileOffset: number;
 }
@@ -38,8 +44,7 @@ interface Candidate {
  * none whose checksum holds, UnsupportedFeatureError `unsupported-version`
  */
 export async function findFooter(source: ByteSource): Promise<FoundFooter> {
-  const atEnd = await footerAtEnd(source);
-  const atStart = await candidate(source, 0, SECTOR);
+  const { atStart, atEnd } = await readFooters(source);
   if (atEnd && isSound(atEnd)) return found(source, atEnd, damagedSpare(atEnd, atStart));
   if (atStart && isSound(atStart)) {
     const footer = found(source, atStart, [
@@ -47,14 +52,19 @@ export async function findFooter(source: ByteSource): Promise<FoundFooter> {
     ]);
     if (footer.footer.diskType !== DiskType.fixed) return footer;
   }
-  if (atEnd || atStart) {
-    throw new CorruptImageError('bad-checksum', 'The checksum of the footer does not hold.', {
+  throw noSoundFooter(source, atEnd ?? atStart);
+}
+
+/** @param damaged one whose checksum does not hold, if there is any */
+export function noSoundFooter(source: ByteSource, damaged: FooterCandidate | undefined): ImageError {
+  if (damaged) {
+    return new CorruptImageError('bad-checksum', 'The checksum of the footer does not hold.', {
       format: 'vhd',
-      fileOffset: (atEnd ?? atStart)?.fileOffset,
+      fileOffset: damaged.fileOffset,
       hint: 'The file is damaged or incomplete: fetch it again.',
     });
   }
-  throw new UnknownFormatError(
+  return new UnknownFormatError(
     'wrong-format',
     `There is no VHD footer ('${FOOTER_COOKIE}') in ${source.name}.`,
     {
@@ -65,18 +75,19 @@ export async function findFooter(source: ByteSource): Promise<FoundFooter> {
   );
 }
 
-async function footerAtEnd(source: ByteSource): Promise<Candidate | undefined> {
-  return (
+/** What is where footers are, sound or not. */
+export async function readFooters(source: ByteSource) {
+  const atEnd =
     (await candidate(source, source.size - SECTOR, SECTOR)) ??
-    (await candidate(source, source.size - SHORT_FOOTER, SHORT_FOOTER))
-  );
+    (await candidate(source, source.size - SHORT_FOOTER, SHORT_FOOTER));
+  return { atStart: await candidate(source, 0, SECTOR), atEnd };
 }
 
 async function candidate(
   source: ByteSource,
   fileOffset: number,
   length: number,
-): Promise<Candidate | undefined> {
+): Promise<FooterCandidate | undefined> {
   if (fileOffset < 0 || fileOffset + length > source.size) return undefined;
   const bytes = new Uint8Array(SECTOR);
   await source.read(bytes.subarray(0, length), fileOffset);
@@ -84,18 +95,23 @@ async function candidate(
   return cookie === FOOTER_COOKIE ? { bytes, fileOffset } : undefined;
 }
 
-const checksumOf = ({ bytes }: Candidate): number =>
+const checksumOf = ({ bytes }: FooterCandidate): number =>
   new DataView(bytes.buffer).getUint32(vhdFooter.fields.checksum.at);
 
-const isSound = (candidate: Candidate): boolean => footerChecksum(candidate.bytes) === checksumOf(candidate);
+export const isSound = (candidate: FooterCandidate): boolean =>
+  footerChecksum(candidate.bytes) === checksumOf(candidate);
 
-function damagedSpare(atEnd: Candidate, atStart: Candidate | undefined): Note[] {
+function damagedSpare(atEnd: FooterCandidate, atStart: FooterCandidate | undefined): Note[] {
   const { diskType } = vhdFooter.decode(atEnd.bytes, atEnd.fileOffset);
   if (diskType === DiskType.fixed || (atStart && isSound(atStart))) return [];
   return [{ code: 'spare-footer', message: 'The copy of the footer at the start is damaged.' }];
 }
 
-function found(source: ByteSource, { bytes, fileOffset }: Candidate, notes: readonly Note[]): FoundFooter {
+function found(
+  source: ByteSource,
+  { bytes, fileOffset }: FooterCandidate,
+  notes: readonly Note[],
+): FoundFooter {
   const footer = vhdFooter.decode(bytes, fileOffset);
   if (footer.fileFormatVersion !== VERSION_1_0) {
     const version = footer.fileFormatVersion.toString(16).padStart(8, '0');

@@ -19,7 +19,6 @@ import type { Layout } from '../../image/layout.ts';
 import type { OverlayBase } from '../../image/overlay.ts';
 import { bytesSection, paddingSection, tableSection } from '../../image/section.ts';
 import { type Parent, type ParentFields, parentOf } from './parent.ts';
-import { MAX_VIRTUAL_SIZE } from './reader.ts';
 import {
   ALL_ONES,
   DiskType,
@@ -28,6 +27,7 @@ import {
   encodeDynamicHeader,
   encodeFooter,
   FOOTER_COOKIE,
+  MAX_VIRTUAL_SIZE,
   UNUSED_ENTRY,
   VERSION_1_0,
   vhdFooter,

@@ -10,7 +10,7 @@ import { toSeconds2000 } from '../../binary/time.ts';
 import { CorruptImageError, OptionError } from '../../errors.ts';
 import type { OverlayBase } from '../../image/overlay.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
-import type { DynamicHeader } from './structs.ts';
+import { type DynamicHeader, dynamicHeader } from './structs.ts';
 
 /** One of the eight entries in the dynamic header. */
 export const parentLocator = struct('VHD parent locator', 24, 'big', {
@@ -22,7 +22,6 @@ export const parentLocator = struct('VHD parent locator', 24, 'big', {
 });
 
 export const LOCATOR_COUNT = 8;
-const LOCATORS_AT = 576;
 /** A path of Windows has 32,767 characters at most. */
 const MAX_NAME_BYTES = 2 * 32768;
 
@@ -35,7 +34,7 @@ export async function readParentNames(
   const byCode = new Map<string, string>();
   for (let index = 0; index < LOCATOR_COUNT; index++) {
     const at = index * parentLocator.size;
-    const place = headerOffset + LOCATORS_AT + at;
+    const place = headerOffset + dynamicHeader.fields.parentLocatorEntries.at + at;
     const bytes = header.parentLocatorEntries.subarray(at, at + parentLocator.size);
     const {
       platformCode,

@@ -4,7 +4,7 @@
  * blocks that each begin with a bitmap of their sectors.
  */
 
-import { alignUp, ceilDiv, GiB, isPowerOfTwo, MiB, SECTOR } from '../../binary/align.ts';
+import { ceilDiv, isPowerOfTwo, SECTOR } from '../../binary/align.ts';
 import { fromSeconds2000 } from '../../binary/time.ts';
 import { BudgetError, CorruptImageError, UnsupportedFeatureError } from '../../errors.ts';
 import { type Extent, flatExtents, type OwnExtent } from '../../image/extent.ts';
@@ -16,22 +16,19 @@ import { type FoundFooter, findFooter } from './footer.ts';
 import { readParentNames } from './parent.ts';
 import { type SizeRule, sizeRuleOf, virtualSizeBy } from './size.ts';
 import {
+  bitmapSizeOf,
   DiskType,
   DYNAMIC_COOKIE,
   type DynamicHeader,
   dynamicHeader,
   headerChecksum,
+  MAX_BLOCK_SIZE,
+  MAX_TABLE_BYTES,
+  MAX_VIRTUAL_SIZE,
   UNUSED_ENTRY,
   VERSION_1_0,
   type VhdFooter,
 } from './structs.ts';
-
-/** Blocks are 2 MiB in practice, or 512 KiB; nobody has been seen to write more than this. */
-const MAX_BLOCK_SIZE = 256 * MiB;
-/** The largest VHD: writers may reserve table entries for a disk that grows up to here. */
-export const MAX_VIRTUAL_SIZE = 2040 * GiB;
-/** What a block allocation table may take in memory: 2040 GiB in blocks of 128 KiB. */
-const MAX_TABLE_BYTES = 64 * MiB;
 
 export async function openVhd(
   source: ByteSource,
@@ -207,7 +204,7 @@ async function openBlocks(
     Math.min(maxMetadataBytes, MAX_TABLE_BYTES),
   );
   requireInside(source, tableOffset, header.maxTableEntries * 4, 'The block allocation table');
-  const bitmapSize = alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR);
+  const bitmapSize = bitmapSizeOf(blockSize);
   const shape = {
     tableOffset,
     entryCount,

@@ -3,16 +3,24 @@
  * old footer tells stays true until the new one is on the disk.
  */
 
-import { alignUp, ceilDiv, SECTOR } from '../../binary/align.ts';
+import { ceilDiv, SECTOR } from '../../binary/align.ts';
 import { geometryOf } from '../../binary/chs.ts';
 import { OptionError, UnsupportedFeatureError } from '../../errors.ts';
 import type { ByteEditor } from '../../io/editor.ts';
 import { readBytes } from '../../io/source.ts';
 import { isZero } from '../../io/zeros.ts';
 import { type FoundFooter, findFooter } from './footer.ts';
-import { MAX_VIRTUAL_SIZE, readHeader } from './reader.ts';
+import { readHeader } from './reader.ts';
 import { geometryOfFooter, sizeRuleOf, virtualSizeBy } from './size.ts';
-import { DiskType, encodeDynamicHeader, encodeFooter, UNUSED_ENTRY, type VhdFooter } from './structs.ts';
+import {
+  bitmapSizeOf,
+  DiskType,
+  encodeDynamicHeader,
+  encodeFooter,
+  MAX_VIRTUAL_SIZE,
+  UNUSED_ENTRY,
+  type VhdFooter,
+} from './structs.ts';
 
 /** @throws OptionError `bad-size`, UnsupportedFeatureError `unsupported-feature` before anything is written */
 export async function growVhd(file: ByteEditor, virtualSize: number): Promise<void> {
@@ -139,7 +147,7 @@ async function clearTail(
   const used = oldSize % blockSize;
   const entry = table.at(-1) ?? UNUSED_ENTRY;
   if (used === 0 || entry === UNUSED_ENTRY) return;
-  const start = entry * SECTOR + alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR);
+  const start = entry * SECTOR + bitmapSizeOf(blockSize);
   if (start + blockSize > dataEnd) throw cannotGrow('The last block is not whole in the file.');
   const tail = await readBytes(file, start + used, blockSize - used, 'The last block');
   if (isZero(tail)) return;

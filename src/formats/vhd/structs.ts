@@ -3,6 +3,7 @@
  * Footer Format", "Dynamic Disk Header Format". Everything is big-endian.
  */
 
+import { alignUp, ceilDiv, GiB, MiB, SECTOR } from '../../binary/align.ts';
 import { onesComplementSum } from '../../binary/checksum.ts';
 import { bits64, bytes, chars, type Decoded, struct, u8, u16, u32, u64 } from '../../binary/struct.ts';
 
@@ -70,3 +71,13 @@ export function encodeFooter(footer: VhdFooter): Uint8Array {
 export function encodeDynamicHeader(header: DynamicHeader): Uint8Array {
   return dynamicHeader.encode({ ...header, checksum: headerChecksum(dynamicHeader.encode(header)) });
 }
+
+/** Blocks are 2 MiB in practice, or 512 KiB; nobody has been seen to write more than this. */
+export const MAX_BLOCK_SIZE = 256 * MiB;
+/** The largest VHD: writers may reserve table entries for a disk that grows up to here. */
+export const MAX_VIRTUAL_SIZE = 2040 * GiB;
+/** What a block allocation table may take in memory: 2040 GiB in blocks of 128 KiB. */
+export const MAX_TABLE_BYTES = 64 * MiB;
+
+/** Bytes of the bitmap before a block's data: a bit for each sector, in whole sectors. */
+export const bitmapSizeOf = (blockSize: number): number => alignUp(ceilDiv(blockSize / SECTOR, 8), SECTOR);

@@ -4,15 +4,7 @@ import { CorruptImageError } from '../../errors.ts';
 import type { FindingReport } from '../../image/check.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { PAGE, readFooter, type StreamFooter } from './footer.ts';
-import {
-  END_MARK_LENGTH,
-  type RecordHeader,
-  type RecordPlace,
-  recordHeader,
-  recordLength,
-  requireEndMark,
-  requireRecordHeader,
-} from './record.ts';
+import { type RecordHead, type RecordPlace, readRecordHead, requireRecordEnd } from './record.ts';
 
 /** The footer at `fileOffset`, or undefined and a finding. @throws UnknownFormatError for a file that begins otherwise */
 export async function checkFooter(
@@ -31,28 +23,17 @@ export async function checkFooter(
   }
 }
 
-/** A record whose header has been decoded. */
-export interface FoundRecord {
-  readonly header: RecordHeader;
-  /** Behind its padding. */
-  readonly end: number;
-}
-
 /** The record's header and end mark, which `end` limits; undefined and a finding when no record can be there. */
 export async function checkRecord(
   source: ByteSource,
   place: RecordPlace,
   limit: number,
   report: FindingReport,
-): Promise<FoundRecord | undefined> {
+): Promise<RecordHead | undefined> {
   const { fileOffset, format } = place;
-  const header = await report.attempt(
-    async () =>
-      requireRecordHeader(await readBytes(source, fileOffset, recordHeader.size, 'A record'), place),
-    { fileOffset },
-  );
-  if (header === undefined) return undefined;
-  const end = fileOffset + recordLength(header.payloadLength);
+  const head = await report.attempt(() => readRecordHead(source, place), { fileOffset });
+  if (head === undefined) return undefined;
+  const { header, end } = head;
   const guestOffset = header.blockNumber * place.blockSize;
   if (end > limit) {
     const message = () =>
@@ -60,16 +41,8 @@ export async function checkRecord(
     report.corruption('past-end', message, { fileOffset, guestOffset });
     return undefined;
   }
-  await report.attempt(
-    async () =>
-      requireEndMark(
-        await readBytes(source, end - END_MARK_LENGTH, END_MARK_LENGTH, 'A record'),
-        format,
-        end,
-      ),
-    { guestOffset },
-  );
-  return { header, end };
+  await report.attempt(() => requireRecordEnd(source, format, end), { guestOffset });
+  return head;
 }
 
 /** Pages that are read at once in the search for a record. */

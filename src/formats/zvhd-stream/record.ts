@@ -5,6 +5,7 @@ import { bytes, chars, type Decoded, struct, u8, u32 } from '../../binary/struct
 import { CorruptImageError } from '../../errors.ts';
 import type { Placement } from '../../image/appender.ts';
 import { frontierAt } from '../../image/frontier.ts';
+import { type ByteSource, readBytes } from '../../io/source.ts';
 import { PAGE } from './footer.ts';
 
 export const recordHeader = struct('ZVHD record header', 48, 'little', {
@@ -63,7 +64,7 @@ export interface RecordPlace {
 }
 
 /** Decodes and checks a record's header. @throws CorruptImageError `bad-reference`, `bad-header`, `truncated` */
-export function requireRecordHeader(bytes: Uint8Array, place: RecordPlace): RecordHeader {
+function requireRecordHeader(bytes: Uint8Array, place: RecordPlace): RecordHeader {
   const { format, fileOffset, blockSize } = place;
   const header = recordHeader.decode(bytes, fileOffset);
   if (header.prefix !== PREFIX) {
@@ -87,8 +88,30 @@ export function requireRecordHeader(bytes: Uint8Array, place: RecordPlace): Reco
   return header;
 }
 
+/** A record's header, and where the record ends, its padding included. */
+export interface RecordHead {
+  readonly header: RecordHeader;
+  readonly end: number;
+}
+
+/** The head of the record at a place, of which `bytes` are the first. @throws CorruptImageError */
+export function requireRecordHead(bytes: Uint8Array, place: RecordPlace): RecordHead {
+  const header = requireRecordHeader(bytes, place);
+  return { header, end: place.fileOffset + recordLength(header.payloadLength) };
+}
+
+/** The same, read. @throws CorruptImageError */
+export const readRecordHead = async (source: ByteSource, place: RecordPlace): Promise<RecordHead> =>
+  requireRecordHead(await readBytes(source, place.fileOffset, recordHeader.size, 'A record'), place);
+
+/** Reads the mark of a record that ends at `end`. @throws CorruptImageError `bad-data`, `truncated` */
+export async function requireRecordEnd(source: ByteSource, format: string, end: number): Promise<void> {
+  const mark = await readBytes(source, end - END_MARK.length, END_MARK.length, 'A record');
+  requireEndMark(mark, format, end);
+}
+
 /** @throws CorruptImageError `bad-data` unless `mark`, the last 4 bytes of a record that ends at `end`, says so */
-export function requireEndMark(mark: Uint8Array, format: string, end: number): void {
+function requireEndMark(mark: Uint8Array, format: string, end: number): void {
   if (END_MARK.every((byte, i) => mark[i] === byte)) return;
   throw new CorruptImageError('bad-data', "The record does not end with its mark ('end').", {
     format,
@@ -119,6 +142,3 @@ export function payloadOf(record: Uint8Array, block: number, place: RecordPlace)
   requireEndMark(record.subarray(-END_MARK.length), format, fileOffset + record.length);
   return record.subarray(HEADER_LENGTH, HEADER_LENGTH + payloadLength);
 }
-
-/** What stands at a record's end and at the next one's start can be read at once. */
-export const END_MARK_LENGTH = END_MARK.length;

@@ -4,9 +4,9 @@ import { ceilDiv } from '../../binary/align.ts';
 import { type ChainedInflate, openChainedInflate } from '../../codecs/chained-deflate.ts';
 import type { CheckFigures, CheckRequest } from '../../image/check.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
-import { checkFooter, checkRecord, type FoundRecord, nextRecord } from '../zvhd-stream/check-stream.ts';
+import { checkFooter, checkRecord, nextRecord } from '../zvhd-stream/check-stream.ts';
 import { hasCookie, PAGE, type StreamFooter } from '../zvhd-stream/footer.ts';
-import { payloadOf } from '../zvhd-stream/record.ts';
+import { payloadOf, type RecordHead } from '../zvhd-stream/record.ts';
 import { ZVHD_BLOCK, ZVHD_COOKIE } from './structs.ts';
 
 const FORMAT = { format: 'zvhd', cookie: ZVHD_COOKIE };
@@ -77,7 +77,7 @@ function chainDecoder(source: ByteSource, { report }: CheckRequest<unknown>) {
   };
   return {
     lost,
-    async record(fileOffset: number, { header, end }: FoundRecord): Promise<void> {
+    async record(fileOffset: number, { header, end }: RecordHead): Promise<void> {
       const current = chain;
       if (current === undefined) return;
       const block = header.blockNumber;

@@ -1,15 +1,10 @@
 /** Walks a ZVHD's records from the front, once, and remembers where they stand. */
 
+import { lowerBound } from '../../binary/search.ts';
 import { CorruptImageError } from '../../errors.ts';
-import { type ByteSource, readBytes } from '../../io/source.ts';
+import type { ByteSource } from '../../io/source.ts';
 import { PAGE } from '../zvhd-stream/footer.ts';
-import {
-  END_MARK_LENGTH,
-  recordHeader,
-  recordLength,
-  requireEndMark,
-  requireRecordHeader,
-} from '../zvhd-stream/record.ts';
+import { readRecordHead, requireRecordEnd } from '../zvhd-stream/record.ts';
 import { ZVHD_BLOCK } from './structs.ts';
 
 export interface StoredRecord {
@@ -50,8 +45,11 @@ export function walkRecords(
   async function findNext(): Promise<boolean> {
     const fileOffset = offsets.at(-1) as number;
     if (fileOffset === dataEnd) return false;
-    const header = await readHeader(source, fileOffset);
-    const end = fileOffset + recordLength(header.payloadLength);
+    const { header, end } = await readRecordHead(source, {
+      format: 'zvhd',
+      fileOffset,
+      blockSize: ZVHD_BLOCK,
+    });
     const block = header.blockNumber;
     if (end > dataEnd) {
       throw fail(
@@ -63,7 +61,7 @@ export function walkRecords(
     if (block >= blockCount || block <= (blocks.at(-1) ?? -1)) {
       throw fail('bad-reference', `Block ${block} does not follow in guest order on this disk.`, fileOffset);
     }
-    requireEndMark(await readBytes(source, end - END_MARK_LENGTH, END_MARK_LENGTH, 'A record'), 'zvhd', end);
+    await requireRecordEnd(source, 'zvhd', end);
     blocks.push(block);
     offsets.push(end);
     return true;
@@ -91,23 +89,6 @@ export function walkRecords(
     at,
     positionOf: (fileOffset) => lowerBound(offsets, fileOffset),
   };
-}
-
-async function readHeader(source: ByteSource, fileOffset: number) {
-  const bytes = await readBytes(source, fileOffset, recordHeader.size, 'A record');
-  return requireRecordHeader(bytes, { format: 'zvhd', fileOffset, blockSize: ZVHD_BLOCK });
-}
-
-/** The first index whose value is at least `wanted`, in an ascending list. */
-function lowerBound(list: readonly number[], wanted: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle] as number) < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 const fail = (code: 'truncated' | 'bad-reference', message: string, fileOffset: number): CorruptImageError =>

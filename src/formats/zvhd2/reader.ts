@@ -20,17 +20,13 @@ export async function openZvhd2(
   _options: object,
   { salvage = false, maxMetadataBytes }: OpenContext = {},
 ): Promise<ImageReader> {
-  if (!salvage) return openByTables(source, maxMetadataBytes);
+  const opening = openByTables(source, maxMetadataBytes, salvage);
+  if (!salvage) return opening;
   // The tables are at the end, where half a download has none; then the records tell.
-  return openByTables(source, maxMetadataBytes)
-    .then(async (reader) => {
-      for await (const _ of reader.extents(0, reader.unit)) break; // the index is read here
-      return reader;
-    })
-    .catch((error) => {
-      if (error instanceof CorruptImageError) return openByRecords(source);
-      throw error;
-    });
+  return opening.catch((error) => {
+    if (error instanceof CorruptImageError) return openByRecords(source);
+    throw error;
+  });
 }
 
 /** Where the stored blocks are. */
@@ -41,15 +37,20 @@ interface Records {
   nextFrom(block: number): number;
 }
 
-async function openByTables(source: ByteSource, maxMetadataBytes: number | undefined): Promise<ImageReader> {
+/** @param readsIndex is the index read at once? Otherwise when the first extent is asked for: `info` does not need it */
+async function openByTables(
+  source: ByteSource,
+  maxMetadataBytes: number | undefined,
+  readsIndex: boolean,
+): Promise<ImageReader> {
   const initial = await readFooter(source, 0, 'zvhd2', ZVHD2_COOKIE);
   const footerOffset = Math.max(PAGE, source.size - PAGE);
   const footer = await readFooter(source, footerOffset, 'zvhd2', ZVHD2_COOKIE);
   requireSameImage(initial, footer, footerOffset);
   const method = requireTables(footer, footerOffset, maxMetadataBytes);
   const stored = await readBitmap(source, footer);
-  /** Read when the first extent is asked for: `info` does not need it. */
-  let index: Promise<RecordIndex> | undefined;
+  let index: Promise<RecordIndex> | undefined = readsIndex ? readIndex(source, footer, stored) : undefined;
+  await index;
   return readerOf(footer, method, async () => {
     index ??= readIndex(source, footer, stored);
     const { recordOf } = await index;

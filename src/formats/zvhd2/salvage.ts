@@ -3,16 +3,11 @@
  * a block between two that follow each other is zero; where the walk had to pass over damage, it may have been lost.
  */
 
+import { lowerBound } from '../../binary/search.ts';
 import { CorruptImageError, ImageIoError } from '../../errors.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { hasCookie, PAGE } from '../zvhd-stream/footer.ts';
-import {
-  END_MARK_LENGTH,
-  recordHeader,
-  recordLength,
-  requireEndMark,
-  requireRecordHeader,
-} from '../zvhd-stream/record.ts';
+import { recordHeader, requireRecordEnd, requireRecordHead } from '../zvhd-stream/record.ts';
 import { ZVHD2_COOKIE } from './structs.ts';
 
 export interface FoundRecord {
@@ -78,18 +73,6 @@ export async function findRecords(
   };
 }
 
-/** The first index whose value is at least `wanted`, in an ascending list. */
-function lowerBound(list: readonly number[], wanted: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle] as number) < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** The whole record at `fileOffset`, `end` for the footer behind the last one, undefined for neither. */
 async function recordAt(
   source: ByteSource,
@@ -99,15 +82,9 @@ async function recordAt(
   try {
     const bytes = await readBytes(source, fileOffset, recordHeader.size, 'A record');
     if (hasCookie(bytes, ZVHD2_COOKIE)) return 'end';
-    const { payloadLength, blockNumber } = requireRecordHeader(bytes, {
-      format: 'zvhd2',
-      fileOffset,
-      blockSize,
-    });
-    const length = recordLength(payloadLength);
-    const end = fileOffset + length;
-    requireEndMark(await readBytes(source, end - END_MARK_LENGTH, END_MARK_LENGTH, 'A record'), 'zvhd2', end);
-    return { block: blockNumber, length };
+    const { header, end } = requireRecordHead(bytes, { format: 'zvhd2', fileOffset, blockSize });
+    await requireRecordEnd(source, 'zvhd2', end);
+    return { block: header.blockNumber, length: end - fileOffset };
   } catch (error) {
     if (error instanceof CorruptImageError || error instanceof ImageIoError) return undefined;
     throw error;
