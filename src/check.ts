@@ -1,7 +1,6 @@
 /** Checks images: is the metadata sound? Under qemu-img's names, with what was found as data. */
 
-import { requireNotAborted } from './conversion/run.ts';
-import { UnsupportedFeatureError, withDetails } from './errors.ts';
+import { requireNotAborted, UnsupportedFeatureError, withDetails } from './errors.ts';
 import { type FormatName, formatNamed, type OpenOptions } from './formats/index.ts';
 import { collectFindings, type Finding } from './image/check.ts';
 import { resolveOptions } from './image/options.ts';

@@ -3,8 +3,7 @@
 import { SECTOR } from './binary/align.ts';
 import { runTasks, staffed } from './conversion/executor.ts';
 import { planShape } from './conversion/plan.ts';
-import { requireNotAborted } from './conversion/run.ts';
-import { CancelledError, ImageError, withName } from './errors.ts';
+import { CancelledError, ImageError, requireNotAborted, withName } from './errors.ts';
 import type { FormatName } from './formats/index.ts';
 import type { Extent } from './image/extent.ts';
 import type { Note } from './image/reader.ts';

@@ -3,11 +3,11 @@
 import { randomBytes } from 'node:crypto';
 import { isAligned } from './binary/align.ts';
 import { createOutput, sharedMemory } from './conversion/output.ts';
-import { type Progress, requireNotAborted, runConversion } from './conversion/run.ts';
+import { type Progress, runConversion } from './conversion/run.ts';
 import { type LostRange, mergeLosses, salvagedImage } from './conversion/salvage.ts';
 import { outputSize, requireZerosFrom } from './conversion/size.ts';
 import { createTurnstile } from './conversion/turnstile.ts';
-import { BudgetError, CancelledError, OptionError } from './errors.ts';
+import { BudgetError, CancelledError, OptionError, requireNotAborted } from './errors.ts';
 import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
@@ -238,9 +238,7 @@ async function writeImage(
   const { virtualSize } = writer;
   const output = createOutput(writer);
   const turnstile = createTurnstile(writer.dataStart);
-  const digests = reproducible !== undefined;
-  const keepsZeros = overlay !== undefined;
-  const salvage = input?.salvage ?? false;
+  const how = { sparseSize, salvage: input?.salvage ?? false, digests: reproducible !== undefined };
   const startPool = (source: JobImage) => () => {
     const job: Job = {
       kind: 'convert',
@@ -248,10 +246,7 @@ async function writeImage(
       target: { path: file.partialPath, direct: flushes },
       writer: { format: format.name, virtualSize, options: createOptions, base: overlay?.base },
       shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
-      sparseSize,
-      keepsZeros,
-      salvage,
-      digests,
+      ...how,
     };
     // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
     return createPool(
@@ -266,12 +261,9 @@ async function writeImage(
       target,
       output,
       turnstile,
-      sparseSize,
-      keepsZeros,
-      salvage,
+      ...how,
       onLoss,
       maxExpansion: maxExpansion ?? MAX_EXPANSION,
-      digests,
       base: overlay?.chain,
       signal,
       onProgress(progress) {

@@ -97,6 +97,11 @@ export class CancelledError extends ImageError {
   }
 }
 
+/** @throws CancelledError when the caller has asked to stop */
+export function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CancelledError({ cause: signal.reason });
+}
+
 const DAMAGED = 'The image is damaged: fetch it again, or take it from a backup.';
 
 /** The same error with what it did not know: an inner part knows the problem, an outer one the place. */

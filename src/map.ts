@@ -2,7 +2,7 @@
 
 import { OptionError } from './errors.ts';
 import { formatNamed } from './formats/index.ts';
-import type { Extent } from './image/extent.ts';
+import { type Extent, mergedStream } from './image/extent.ts';
 import type { DiskImage } from './image/image.ts';
 
 /** A guest range with one status: the keys of `qemu-img map --output=json`. Offsets and lengths in bytes. */
@@ -42,15 +42,12 @@ export async function* mapImage(image: DiskImage, range: MapRange = {}): AsyncGe
     throw new OptionError('bad-size', `A range of ${length} bytes from ${start} is not possible.`);
   }
   const end = Math.min(start + length, image.virtualSize);
+  yield* mergedStream(entries(image, start, Math.max(start, end)), mergeEntries);
+}
+
+async function* entries(image: DiskImage, from: number, to: number): AsyncGenerator<MapEntry> {
   const layers = layersOf(image);
-  let pending: MapEntry | undefined;
-  for await (const extent of image.extents(start, Math.max(start, end))) {
-    const entry = entryOf(layers, extent, start, end);
-    const merged = pending && mergeEntries(pending, entry);
-    if (pending !== undefined && merged === undefined) yield pending;
-    pending = merged ?? entry;
-  }
-  if (pending !== undefined) yield pending;
+  for await (const extent of image.extents(from, to)) yield entryOf(layers, extent, from, to);
 }
 
 /** One file of a backing chain. */

@@ -1,6 +1,6 @@
 /** Runs a conversion: plans it, chooses who performs it, and writes what stands around the blocks. */
 
-import { BudgetError, CancelledError } from '../errors.ts';
+import { BudgetError, requireNotAborted } from '../errors.ts';
 import type { Extent } from '../image/extent.ts';
 import type { Identity } from '../image/identity.ts';
 import type { DiskImage } from '../image/image.ts';
@@ -19,7 +19,6 @@ export interface Conversion {
   readonly output: ConversionOutput;
   readonly turnstile: Turnstile;
   readonly sparseSize: number;
-  readonly keepsZeros: boolean;
   readonly salvage: boolean;
   /** Told of each range that could not be read, in no particular order. */
   readonly onLoss: (range: LostRange) => void;
@@ -56,7 +55,7 @@ async function performTasks(conversion: Conversion): Promise<Uint8Array> {
   const shape = planShape(image.unit, output.writer.unit);
   const { tasks, executor } = await staffed(
     planTasks(extentsToConvert(conversion), shape),
-    () => performer(conversion),
+    () => performer({ ...conversion, keepsZeros: conversion.base !== undefined }),
     conversion.startPool,
   );
   const totalBytes = output.writer.virtualSize;
@@ -83,11 +82,6 @@ async function performTasks(conversion: Conversion): Promise<Uint8Array> {
   requireNotAborted(signal);
   onProgress?.({ doneBytes: totalBytes, totalBytes, writtenBytes });
   return digest.finish();
-}
-
-/** @throws CancelledError */
-export function requireNotAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new CancelledError({ cause: signal.reason });
 }
 
 /** The extents of the source that are on the target's disk; where no hole may be left, all of it is data. */

@@ -1,11 +1,10 @@
 /** Which virtual size the output gets, and whether the data allows it. */
 
 import { alignUp, MiB } from '../binary/align.ts';
-import { OptionError } from '../errors.ts';
+import { OptionError, requireNotAborted } from '../errors.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { Note } from '../image/reader.ts';
 import { firstNonZero } from '../io/zeros.ts';
-import { requireNotAborted } from './run.ts';
 
 /** A size in bytes, `original` for the one that a ZVHD or ZVHD2 remembers, or the input's own. */
 export type WantedSize = number | 'original' | undefined;

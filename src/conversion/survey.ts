@@ -1,13 +1,13 @@
 /** Which blocks of a target will hold data, without writing it: by the source's metadata, or by its bytes. */
 
 import { ceilDiv } from '../binary/align.ts';
+import { requireNotAborted } from '../errors.ts';
 import { type AllocationBits, markStored } from '../image/allocation.ts';
 import { type Extent, guestEnd } from '../image/extent.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { Writer } from '../image/writer.ts';
 import { isZeroWithin } from '../io/zeros.ts';
 import { planShape, planTasks } from './plan.ts';
-import { requireNotAborted } from './run.ts';
 
 /** The extents of the source that are on the target's disk. */
 const sharedExtents = (image: DiskImage, { virtualSize }: Writer): AsyncIterable<Extent> =>

@@ -79,12 +79,19 @@ export function* mergeNeighbours<E extends OwnExtent>(extents: Iterable<E>): Gen
 }
 
 /** Merges neighbours in a stream of extents. */
-export async function* mergedExtents<E extends OwnExtent>(extents: AsyncIterable<E>): AsyncGenerator<E> {
-  let pending: E | undefined;
-  for await (const extent of extents) {
-    const merged = pending && mergeExtents(pending, extent);
+export const mergedExtents = <E extends OwnExtent>(extents: AsyncIterable<E>): AsyncGenerator<E> =>
+  mergedStream(extents, mergeExtents<E>);
+
+/** Merges neighbours in a stream. @param merge one for two neighbours, undefined where they stay apart */
+export async function* mergedStream<T>(
+  items: AsyncIterable<T>,
+  merge: (before: T, after: T) => T | undefined,
+): AsyncGenerator<T> {
+  let pending: T | undefined;
+  for await (const item of items) {
+    const merged = pending && merge(pending, item);
     if (pending !== undefined && merged === undefined) yield pending;
-    pending = merged ?? extent;
+    pending = merged ?? item;
   }
   if (pending !== undefined) yield pending;
 }

@@ -86,7 +86,7 @@ export function diskImage(
     if (from === to) return;
     try {
       const own = ownWithin(mergedExtents(reader.extents(...widened(reader, from, to))), from, to);
-      // Without a backing image nobody says 'backing', and a stage less is a third faster.
+      // Without a backing image nobody says 'backing': a stage less for disks of millions of extents.
       yield* reader.backing ? mergedExtents(throughBacking(own, backing)) : (own as AsyncGenerator<Extent>);
     } catch (error) {
       throw withDetails(error, { format });

@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { CancelledError, ImageIoError, OptionError } from '../errors.ts';
+import { ImageIoError, OptionError, requireNotAborted } from '../errors.ts';
 import { openFileSource } from './file-source.ts';
 import { cannotWrite } from './file-target.ts';
 
@@ -144,8 +144,3 @@ async function flushFolder(folder: string): Promise<void> {
 /** Some filesystems refuse to flush a folder; the file itself was flushed before. */
 const isUnsupported = (cause: unknown): boolean =>
   ['EINVAL', 'EPERM', 'ENOTSUP', 'EBADF'].includes((cause as NodeJS.ErrnoException).code ?? '');
-
-/** @throws CancelledError */
-function requireNotAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new CancelledError({ cause: signal.reason });
-}

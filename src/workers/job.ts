@@ -16,7 +16,6 @@ export interface Job {
   };
   readonly shared: { readonly turnstile: SharedArrayBuffer; readonly stored: SharedArrayBuffer };
   readonly sparseSize: number;
-  readonly keepsZeros: boolean;
   readonly salvage: boolean;
   readonly digests: boolean;
 }

@@ -14,6 +14,8 @@ export async function openWorkshop({ source, target, writer, shared, ...settings
     target: openFileTarget(target.path, target),
     output: outputOver(outputWriter, shared.stored),
     turnstile: { memory: shared.turnstile },
+    // Zeros are stored over a base, which would show otherwise.
+    keepsZeros: writer.base !== undefined,
     ...settings,
   };
 }
