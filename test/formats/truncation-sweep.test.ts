@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { ImageError, type OpenedImage, type OpenImageOptions, openImage } from '../../src/index.ts';
 import { memorySource } from '../../src/io/memory.ts';
 import { anatomyOf, edgesOf } from '../support/anatomy.ts';
+import { cutsOf } from '../support/cuts.ts';
 import { type Fixture, fixtureBytes, fixtures } from '../support/fixtures.ts';
 import { seededRandom } from '../support/seeded-guest.ts';
 
@@ -44,7 +45,7 @@ describe.each(cuttable)('$file', (fixture) => {
     const random = seededRandom(bytes.length);
     const readEvery = READ_EVERY[fixture.format as keyof typeof READ_EVERY];
     const blocks = await blocksOf(whole);
-    for (const [index, cut] of cutsOf(fixture, bytes, blocks, random).entries()) {
+    for (const [index, cut] of cutsFor(fixture, bytes, blocks, random).entries()) {
       const where = `cut to ${cut}`;
       const found = await extentsOf(() => openCut(cut));
       expect([expected, ...ALLOWED], where).toContain(found);
@@ -149,7 +150,7 @@ const lastOf = (blocks: readonly Block[]): number =>
     .guestOffset;
 
 /** Lengths to which the image is cut, all shorter than it. */
-function cutsOf(
+function cutsFor(
   { format, features }: Fixture,
   bytes: Uint8Array,
   blocks: readonly Block[],
@@ -159,12 +160,5 @@ function cutsOf(
   const step = Math.max(1, Math.floor(blocks.length / MAX_BLOCKS));
   const some = blocks.filter((_, index) => index % step === 0 || index === blocks.length - 1);
   edges.push(...some.flatMap(({ start, end }) => [start, end]));
-  const cuts = [
-    0,
-    bytes.length - 1,
-    ...edges.flatMap((edge) => [edge - 1, edge, edge + 1]),
-    ...Array.from({ length: RANDOM_CUTS }, () => random() % bytes.length),
-  ];
-  const inside = cuts.filter((cut) => cut >= 0 && cut < bytes.length);
-  return [...new Set(inside)].sort((a, b) => a - b);
+  return cutsOf(bytes.length, edges, RANDOM_CUTS, random);
 }

@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { convert, type FormatName, ImageError, type OutputFormat, openImage } from '../../src/index.ts';
 import { memorySource } from '../../src/io/memory.ts';
+import { cutsOf } from '../support/cuts.ts';
 import { fixtureBytes, fixtureNamed } from '../support/fixtures.ts';
 import { describeWith, qemuImg } from '../support/native-tools.ts';
 import { seededGuest, seededRandom } from '../support/seeded-guest.ts';
@@ -62,17 +63,10 @@ async function blockEdges(bytes: Uint8Array, format: FormatName): Promise<number
 }
 
 /** Lengths to which the image is cut, all shorter than it. */
-async function cutsOf(bytes: Uint8Array, format: FormatName): Promise<number[]> {
+async function cutsFor(bytes: Uint8Array, format: FormatName): Promise<number[]> {
   const random = seededRandom(bytes.length);
   const edges = [...tableEdges(bytes, format), ...(await blockEdges(bytes, format))];
-  const cuts = [
-    0,
-    bytes.length - 1,
-    ...edges.flatMap((edge) => [edge - 1, edge, edge + 1]),
-    ...Array.from({ length: RANDOM_CUTS }, () => random() % bytes.length),
-  ];
-  const inside = cuts.filter((cut) => cut >= 0 && cut < bytes.length);
-  return [...new Set(inside)].sort((a, b) => a - b);
+  return cutsOf(bytes.length, edges, RANDOM_CUTS, random);
 }
 
 /** `same`, or the error's code; whatever else happens fails. */
@@ -108,7 +102,7 @@ async function requireNoSilence(name: string, bytes: Uint8Array, format: FormatN
   });
   const folder = temp(`${name.replaceAll('/', '-')}-output`);
   mkdirSync(folder);
-  for (const cut of await cutsOf(bytes, format)) {
+  for (const cut of await cutsFor(bytes, format)) {
     const left = () => memorySource(bytes.subarray(0, cut), `half.${format}`);
     const read = await outcomeOf(whole, async () => {
       await using image = await openImage(left(), { format });

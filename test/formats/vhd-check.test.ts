@@ -5,35 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { checkImage } from '../../src/index.ts';
 import { fixtureBytes, fixtureNamed, fixtures } from '../support/fixtures.ts';
 import { testFindings } from './check-pokes.ts';
-import { be32, be64, type Poke, sealBigEndian, u8 } from './poke.ts';
+import { be32, be64, u8 } from './poke.ts';
+import { entry, FOOTER, footers, HEADER_AT, header, lastFooter, TABLE_AT } from './vhd-pokes.ts';
 
 const fixture = (name: string) => () => fixtureBytes(fixtureNamed(`vhd/${name}`));
 
-const FOOTER = 512;
-const HEADER_AT = 512;
-const TABLE_AT = 1536;
-
-/** A field of some of the footers. */
-const footerOf =
-  (parts: (b: Buffer) => readonly Buffer[], poke: Poke): Poke =>
-  (bytes) => {
-    for (const record of parts(bytes)) {
-      poke(record);
-      sealBigEndian(record, 64);
-    }
-    return bytes;
-  };
-const lastFooter = (poke: Poke): Poke => footerOf((b) => [b.subarray(-FOOTER)], poke);
-const footers = (poke: Poke): Poke => footerOf((b) => [b.subarray(0, FOOTER), b.subarray(-FOOTER)], poke);
-const header =
-  (poke: Poke): Poke =>
-  (bytes) => {
-    const record = bytes.subarray(HEADER_AT, HEADER_AT + 1024);
-    poke(record);
-    sealBigEndian(record, 36);
-    return bytes;
-  };
-const entry = (block: number, value: number): Poke => be32(TABLE_AT + block * 4, value);
 const entryOf = (b: Buffer, block: number): number => b.readUInt32BE(TABLE_AT + block * 4);
 
 describe('footers', () => {

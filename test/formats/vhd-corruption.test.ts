@@ -7,7 +7,8 @@ import { MiB } from '../../src/binary/align.ts';
 import { type CreateOptions, convert } from '../../src/index.ts';
 import { seededGuest } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
-import { all, be32, be64, type Poke, sealBigEndian, testPokes, u8 } from './poke.ts';
+import { all, be32, be64, testPokes, u8 } from './poke.ts';
+import { entry, footers, HEADER_AT, header, lastFooter, TABLE_AT } from './vhd-pokes.ts';
 
 const temp = tempFolder();
 const images = new Map<string, Buffer>();
@@ -26,63 +27,29 @@ beforeAll(async () => {
 
 const image = (name: string) => () => images.get(name) as Buffer;
 
-const FOOTER = 512;
-const HEADER_AT = 512;
-const TABLE_AT = 1536;
 /** In sectors: blocks 0 to 4, each 7 of zeros, a bitmap of 1, 4096 of data; the first bitmap ends a page. */
 const BLOCK_SECTORS = 4104;
 const FIRST_BLOCK = 15;
 const ENTRIES = 5;
 
-/** A field of the footer and of its copy. */
-const footer =
-  (poke: Poke): Poke =>
-  (bytes) => {
-    for (const record of [bytes.subarray(0, FOOTER), bytes.subarray(-FOOTER)]) {
-      poke(record);
-      sealBigEndian(record, 64);
-    }
-    return bytes;
-  };
-
-const lastFooter =
-  (poke: Poke): Poke =>
-  (bytes) => {
-    const record = bytes.subarray(-FOOTER);
-    poke(record);
-    sealBigEndian(record, 64);
-    return bytes;
-  };
-
-const header =
-  (poke: Poke): Poke =>
-  (bytes) => {
-    const record = bytes.subarray(HEADER_AT, HEADER_AT + 1024);
-    poke(record);
-    sealBigEndian(record, 36);
-    return bytes;
-  };
-
-const entry = (block: number, sector: number): Poke => be32(TABLE_AT + block * 4, sector);
-
 describe('footer of a dynamic disk', () => {
   testPokes('vhd', image('dynamic'), [
-    ['cookie', 'gone at both ends', footer(u8(0, 0)), 'wrong-format'],
+    ['cookie', 'gone at both ends', footers(u8(0, 0)), 'wrong-format'],
     ['checksum', 'wrong at both ends', all(u8(200, 1), (b) => u8(b.length - 100, 1)(b)), 'bad-checksum'],
-    ['file_format_version', '2.0', footer(be32(12, 0x00020000)), 'unsupported-version'],
-    ['data_offset', 'not on a sector', footer(be64(16, 513)), 'bad-reference'],
-    ['data_offset', 'past the end', footer(be64(16, 2n ** 40n)), 'truncated'],
-    ['data_offset', '2^63', footer(be64(16, 2n ** 63n)), 'truncated'],
-    ['data_offset', 'all ones, as in a fixed disk', footer(be64(16, 2n ** 64n - 1n)), 'bad-reference'],
-    ['data_offset', 'on the table', footer(be64(16, TABLE_AT)), 'bad-header'],
-    ['current_size', '0', footer(be64(48, 0)), 'bad-header'],
-    ['current_size', '513', footer(be64(48, 513)), 'bad-header'],
-    ['current_size', '2^63', footer(be64(48, 2n ** 63n)), 'bad-header'],
-    ['current_size', 'more than the table describes', footer(be64(48, 11 * MiB)), 'bad-table'],
-    ['disk_type', '4, differencing', footer(be32(60, 4)), 'needs-parent'],
-    ['disk_type', '0', footer(be32(60, 0)), 'bad-header'],
-    ['disk_type', '5', footer(be32(60, 5)), 'bad-header'],
-    ['disk_type', '2^32 - 1', footer(be32(60, 0xffffffff)), 'bad-header'],
+    ['file_format_version', '2.0', footers(be32(12, 0x00020000)), 'unsupported-version'],
+    ['data_offset', 'not on a sector', footers(be64(16, 513)), 'bad-reference'],
+    ['data_offset', 'past the end', footers(be64(16, 2n ** 40n)), 'truncated'],
+    ['data_offset', '2^63', footers(be64(16, 2n ** 63n)), 'truncated'],
+    ['data_offset', 'all ones, as in a fixed disk', footers(be64(16, 2n ** 64n - 1n)), 'bad-reference'],
+    ['data_offset', 'on the table', footers(be64(16, TABLE_AT)), 'bad-header'],
+    ['current_size', '0', footers(be64(48, 0)), 'bad-header'],
+    ['current_size', '513', footers(be64(48, 513)), 'bad-header'],
+    ['current_size', '2^63', footers(be64(48, 2n ** 63n)), 'bad-header'],
+    ['current_size', 'more than the table describes', footers(be64(48, 11 * MiB)), 'bad-table'],
+    ['disk_type', '4, differencing', footers(be32(60, 4)), 'needs-parent'],
+    ['disk_type', '0', footers(be32(60, 0)), 'bad-header'],
+    ['disk_type', '5', footers(be32(60, 5)), 'bad-header'],
+    ['disk_type', '2^32 - 1', footers(be32(60, 0xffffffff)), 'bad-header'],
   ]);
 });
 
