@@ -1,4 +1,7 @@
-/** Many conversions in one process; prints what it holds before and after as JSON. Needs `node --expose-gc`. */
+/**
+ * Many conversions in one process, in stretches of as many each; prints what it holds before the first and behind each
+ * as JSON. Needs `node --expose-gc`.
+ */
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,14 +10,17 @@ import { liveThreads, openFiles } from './faults.ts';
 import { seededGuest } from './seeded-guest.ts';
 
 export interface Holdings {
+  /** Bytes of the process that are in memory, its allocators' reserves included. */
   readonly rss: number;
+  /** Bytes that JavaScript can reach, in its heap and outside of it. */
+  readonly reachable: number;
   readonly files: number;
   readonly threads: number;
 }
 
 const FORMATS: readonly FormatName[] = ['raw', 'vhd', 'qcow2', 'zvhd', 'zvhd2'];
 
-const [folder = '', count = '0', threaded = '0'] = process.argv.slice(2);
+const [folder = '', stretches = '0', count = '0', threaded = '0'] = process.argv.slice(2);
 const small = join(folder, 'small');
 const large = join(folder, 'large');
 writeFileSync(small, seededGuest(300_000, 1));
@@ -34,10 +40,13 @@ async function round(conversions: number, onThreads: number): Promise<void> {
 
 function holdings(): Holdings {
   for (let i = 0; i < 3; i++) globalThis.gc?.();
-  return { rss: process.memoryUsage.rss(), files: openFiles(), threads: liveThreads() };
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { rss, reachable: heapUsed + external, files: openFiles(), threads: liveThreads() };
 }
 
-await round(Number(count) / 2, Number(threaded));
-const before = holdings();
-await round(Number(count), Number(threaded));
-process.stdout.write(JSON.stringify({ before, after: holdings() }));
+const held: Holdings[] = [];
+for (let stretch = 0; stretch <= Number(stretches); stretch++) {
+  await round(Number(count), Number(threaded));
+  held.push(holdings());
+}
+process.stdout.write(JSON.stringify(held));
