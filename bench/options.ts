@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [options]
 
-  --quick         a smaller corpus, 3 runs of each case, and fewer cases; takes less than 3 minutes
+  --quick         a smaller corpus, 2 runs of each case, and fewer cases; takes some 3 minutes
   --tiny          a corpus of a few MB and 1 run: tries the benchmark itself, its figures say nothing
   --only PATTERN  only cases (with --micro: files) that match the regular expression
   --runs N        runs of each case; 5 by default
@@ -28,7 +28,7 @@ export interface BenchOptions {
   readonly cli: string | undefined;
 }
 
-const defaultRuns: Record<Scale, number> = { full: 5, quick: 3, tiny: 1 };
+const defaultRuns: Record<Scale, number> = { full: 5, quick: 2, tiny: 1 };
 
 /** @throws TypeError for what it does not know. @param root folder of the repository */
 export function parseOptions(args: readonly string[], root: string): BenchOptions {
