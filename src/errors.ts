@@ -40,6 +40,8 @@ export type ErrorCode =
   | 'read-failed'
   | 'write-failed'
   | 'source-changed'
+  | 'no-ranges'
+  | 'upload-failed'
   | 'worker-failed'
   | 'cancelled';
 
