@@ -2,7 +2,7 @@
  * The native tools that know the same formats, or run what we print: they are asked for a second opinion. A test that needs one is skipped
  * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
  *
- *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish
+ *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 xz-utils zstd
  */
 
 import { execFile, spawnSync } from 'node:child_process';
@@ -20,6 +20,16 @@ const tools = {
   bash: { probe: ['bash', '-c', 'true'], package: 'bash' },
   zsh: { probe: ['zsh', '-c', 'true'], package: 'zsh' },
   fish: { probe: ['fish', '-c', 'true'], package: 'fish' },
+  mke2fs: { probe: ['mke2fs', '-V'], package: 'e2fsprogs' },
+  debugfs: { probe: ['debugfs', '-V'], package: 'e2fsprogs' },
+  'mkfs.xfs': { probe: ['mkfs.xfs', '-V'], package: 'xfsprogs' },
+  xfs_db: { probe: ['xfs_db', '-V'], package: 'xfsprogs' },
+  pvcreate: { probe: ['pvcreate', '--help'], package: 'lvm2' },
+  cpio: { probe: ['cpio', '--version'], package: 'cpio' },
+  bzip2: { probe: ['bzip2', '--help'], package: 'bzip2' },
+  lz4: { probe: ['lz4', '--version'], package: 'lz4' },
+  xz: { probe: ['xz', '--version'], package: 'xz-utils' },
+  zstd: { probe: ['zstd', '--version'], package: 'zstd' },
   pyvhdi: { probe: [PYTHON, '-c', 'import pyvhdi'], package: 'python3-libvhdi' },
 } as const satisfies Record<string, { probe: readonly [string, ...string[]]; package: string }>;
 
@@ -51,7 +61,7 @@ export function describeWith(names: readonly ToolName[], title: string, body: ()
 const execute = promisify(execFile);
 
 /** Runs a program and returns its standard output; a failure has the program's own words. */
-async function run(file: string, args: readonly string[]): Promise<string> {
+export async function run(file: string, args: readonly string[]): Promise<string> {
   const { stdout } = await execute(file, args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
