@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { isAligned } from './binary/align.ts';
+import { MAX_EXPANSION } from './conversion/expansion.ts';
 import { createOutput, sharedMemory } from './conversion/output.ts';
 import { type Progress, runConversion } from './conversion/run.ts';
 import { type LostRange, mergeLosses, salvagedImage } from './conversion/salvage.ts';
@@ -91,9 +92,6 @@ export interface ConvertReport {
   /** What a user should know of the input, or of what was done. */
   readonly notes: readonly Note[];
 }
-
-/** Larger than zstd makes of any data but a repeated pattern. */
-const MAX_EXPANSION = 4000;
 
 /** @throws BudgetError */
 function requireOutputBytes(written: number, most: number): void {

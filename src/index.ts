@@ -56,6 +56,18 @@ export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 export type { BackingFile } from './overlay-base.ts';
+export { type PreparedKind, type PrepareOptions, prepare } from './prepare.ts';
+export type {
+  AddressableOutput,
+  FoundPart,
+  Part,
+  PartsOptions,
+  PreparedOutput,
+  PreparedProgress,
+  SequentialOutput,
+  StreamOptions,
+} from './prepared/output.ts';
+export type { OutputPlan } from './prepared/plan.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';

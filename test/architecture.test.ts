@@ -56,7 +56,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   inspect: ['errors', 'binary', 'codecs', 'io', 'image'],
   profiles: [],
   preflight: ['errors', 'binary', 'image', 'inspect', 'profiles'],
-  workers: ['errors', 'io', 'image', 'formats', 'conversion', 'scan', 'prepared'],
+  workers: ['errors', 'binary', 'io', 'image', 'formats', 'conversion', 'scan', 'prepared'],
   verbs: [
     'errors',
     'binary',

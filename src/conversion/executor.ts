@@ -17,6 +17,28 @@ export const inlineExecutor = <Task, Result>(
   close: async () => {},
 });
 
+/** Performs tasks on the calling thread, one after the other, though several are asked for at once. */
+export function serialExecutor<Task, Result>(
+  perform: (task: Task) => Promise<Result>,
+): Executor<Task, Result> {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    window: 1,
+    run(task) {
+      const result = last.then(() => perform(task));
+      last = result.catch(() => {}); // seen by who asked for it
+      return result;
+    },
+    close: async () => {},
+  };
+}
+
+/** The results of all, once none is under way any more. @throws what the first of them threw */
+export async function allDone<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
 /** Work of fewer tasks (16 MiB of data) is over before threads have started. */
 const MIN_TASKS_FOR_THREADS = 5;
 
@@ -38,6 +60,16 @@ export async function staffed<Task, Result>(
   const { all, isShort } = await peek(tasks, MIN_TASKS_FOR_THREADS);
   const executor = startPool && !isShort ? await startPool() : inlineExecutor(performInline());
   return { tasks: all, executor };
+}
+
+/** Is there enough to do for threads? Plans no further than it takes to tell. */
+export async function isWorthThreads(tasks: AsyncIterable<unknown>): Promise<boolean> {
+  let count = 0;
+  for await (const _ of tasks) {
+    count += 1;
+    if (count === MIN_TASKS_FOR_THREADS) return true;
+  }
+  return false;
 }
 
 /** The tasks again, and whether there are fewer than `count`. */

@@ -1,18 +1,18 @@
 /** Performs tasks: reads guest ranges, finds zeros, compresses where the writer does, and writes. On any thread. */
 
-import { codecOf } from '../codecs/index.ts';
 import { markStored } from '../image/allocation.ts';
-import type { Appender, Placement } from '../image/appender.ts';
+import type { Placement } from '../image/appender.ts';
 import { frontierAt } from '../image/frontier.ts';
-import { readPadded } from '../image/guest-bytes.ts';
 import type { DiskImage } from '../image/image.ts';
 import { alignedBytes } from '../io/aligned-memory.ts';
 import type { ByteTarget } from '../io/target.ts';
-import { dataRuns, isZeroWithin } from '../io/zeros.ts';
+import { dataRuns } from '../io/zeros.ts';
 import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-digest.ts';
 import { type Gatherer, gatherer } from './gather.ts';
+import { type Loaded, storedBlocksOf, taskReader } from './load-blocks.ts';
 import type { AppenderOutput, ConversionOutput, LayoutOutput } from './output.ts';
-import type { GuestRange, Task } from './plan.ts';
+import { packBlocks, packedBound } from './pack-blocks.ts';
+import type { Task } from './plan.ts';
 import { type LostRange, salvagedImage } from './salvage.ts';
 import { passTurnstile, requireOpen, type Turnstile } from './turnstile.ts';
 
@@ -43,31 +43,16 @@ export interface TaskResult {
 export type Performer = (task: Task) => Promise<TaskResult>;
 
 export function performer(workshop: Workshop): Performer {
-  let buffer = new Uint8Array(0);
   const blockHead = onPages(workshop.output);
   const arena: Arena = { bytes: new Uint8Array(0) };
-
-  /** The task's guest bytes, range after range, zeros past the end of the source's disk. */
-  async function readTask({ ranges }: Task, lost: LostRange[]): Promise<Loaded[]> {
-    const length = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
-    if (buffer.length < length) buffer = alignedBytes(length);
-    let at = 0;
-    const loaded: Loaded[] = [];
-    for (const { from, to } of ranges) {
-      const bytes = buffer.subarray(at, at + to - from);
-      const { image } = workshop;
-      const guest = workshop.salvage ? salvagedImage(image, (range) => lost.push(range)) : image;
-      await readPadded(guest, bytes, from);
-      loaded.push({ from, to, bytes });
-      at += bytes.length;
-    }
-    return loaded;
-  }
+  const readTask = taskReader();
 
   return async (task) => {
     requireOpen(workshop.turnstile);
     const lost: LostRange[] = [];
-    const loaded = await readTask(task, lost);
+    const { image } = workshop;
+    const guest = workshop.salvage ? salvagedImage(image, (range) => lost.push(range)) : image;
+    const loaded = await readTask(task, guest);
     const { output } = workshop;
     const blocks = [...storedBlocksOf(loaded, output.writer.unit, workshop.keepsZeros)];
     const written =
@@ -80,23 +65,6 @@ export function performer(workshop: Workshop): Performer {
       ...(lost.length > 0 && { lost }),
     };
   };
-}
-
-interface Loaded extends GuestRange {
-  readonly bytes: Uint8Array;
-}
-
-function* storedBlocksOf(
-  loaded: readonly Loaded[],
-  unit: number,
-  keepsZeros: boolean,
-): Generator<LoadedBlock> {
-  for (const { from, bytes } of loaded) {
-    for (let at = 0; at < bytes.length; at += unit) {
-      if (!keepsZeros && isZeroWithin(bytes, at, at + unit)) continue;
-      yield { block: (from + at) / unit, bytes: bytes.subarray(at, at + unit) };
-    }
-  }
 }
 
 /** What stands before each block of a layout, in memory from which it can be written directly. */
@@ -159,7 +127,9 @@ async function append(
   blocks: readonly LoadedBlock[],
   arena: Arena,
 ): Promise<number> {
-  const payloads = packBlocks(writer, blocks, arena);
+  const bound = packedBound(writer, blocks.length);
+  if (arena.bytes.length < bound) arena.bytes = new Uint8Array(bound);
+  const payloads = packBlocks(writer, blocks, arena.bytes, 'left');
   const placements: Placement[] = [];
   passTurnstile(turnstile, task.index, (first) => {
     let frontier = first;
@@ -191,23 +161,4 @@ async function append(
 /** Memory for the payloads of a task, which grows to what is needed and stays. */
 interface Arena {
   bytes: Uint8Array;
-}
-
-/** The payloads, one behind the other: compressed, or as they are where that is smaller and the format allows it. */
-function packBlocks(
-  { codec: name, level, storesIncompressible, unit }: Appender,
-  blocks: readonly LoadedBlock[],
-  arena: Arena,
-): Uint8Array[] {
-  const codec = codecOf(name);
-  const bound = codec.bound(unit);
-  if (arena.bytes.length < blocks.length * bound) arena.bytes = new Uint8Array(blocks.length * bound);
-  let used = 0;
-  return blocks.map(({ bytes }) => {
-    const room = arena.bytes.subarray(used, used + bound);
-    const length = codec.pack(bytes, level, room);
-    if (storesIncompressible && length >= bytes.length) return bytes;
-    used += length;
-    return room.subarray(0, length);
-  });
 }

@@ -1,12 +1,13 @@
 /** Runs a conversion: plans it, chooses who performs it, and writes what stands around the blocks. */
 
-import { BudgetError, requireNotAborted } from '../errors.ts';
+import { requireNotAborted } from '../errors.ts';
 import type { Extent } from '../image/extent.ts';
 import type { Identity } from '../image/identity.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { contentDigest } from './block-digest.ts';
 import { type Executor, runTasks, staffed } from './executor.ts';
+import { withinExpansion } from './expansion.ts';
 import { type ConversionOutput, finishOutput } from './output.ts';
 import { performer, type TaskResult } from './perform.ts';
 import { planShape, planTasks, type Task, taskEnd } from './plan.ts';
@@ -121,34 +122,5 @@ async function* extentsAbove(
     else if (extent.explicit || guestOffset < base.virtualSize) {
       yield { kind: 'data', guestOffset, length, fileOffset: 0 };
     }
-  }
-}
-
-/** As much data comes of any image, however small its files are. */
-const ALWAYS_ALLOWED = 2 ** 30;
-
-/**
- * Many references to one compressed block make terabytes of some kilobytes.
- * @throws BudgetError where more data comes of the image than its files can honestly hold
- */
-async function* withinExpansion(
-  extents: AsyncIterable<Extent>,
-  image: DiskImage,
-  maxExpansion: number,
-): AsyncGenerator<Extent> {
-  let filesSize = 0;
-  for (let layer: DiskImage | undefined = image; layer; layer = layer.backing) filesSize += layer.source.size;
-  const most = Math.max(ALWAYS_ALLOWED, filesSize * maxExpansion);
-  let data = 0;
-  for await (const extent of extents) {
-    if (extent.kind !== 'zero') data += extent.length;
-    if (data > most) {
-      const message = `Files of ${filesSize} bytes claim more than ${most} bytes of data.`;
-      throw new BudgetError('over-budget', message, {
-        guestOffset: extent.guestOffset,
-        hint: 'This is how images are made that fill disks. If it is what you expect: --max-expansion.',
-      });
-    }
-    yield extent;
   }
 }

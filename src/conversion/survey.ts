@@ -4,24 +4,29 @@ import { ceilDiv } from '../binary/align.ts';
 import { requireNotAborted } from '../errors.ts';
 import { type AllocationBits, markStored } from '../image/allocation.ts';
 import { type Extent, guestEnd } from '../image/extent.ts';
+import type { GuestBytes } from '../image/guest-bytes.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { Writer } from '../image/writer.ts';
-import { isZeroWithin } from '../io/zeros.ts';
-import { planShape, planTasks } from './plan.ts';
+import { type BlockDigests, digestBlocks } from './block-digest.ts';
+import { storedBlocksOf, taskReader } from './load-blocks.ts';
+import { planShape, planTasks, type Task } from './plan.ts';
 
 /** The extents of the source that are on the target's disk. */
-const sharedExtents = (image: DiskImage, { virtualSize }: Writer): AsyncIterable<Extent> =>
+export const sharedExtents = (image: DiskImage, { virtualSize }: Writer): AsyncIterable<Extent> =>
   image.extents(0, Math.min(image.virtualSize, virtualSize));
 
 /** Marks every block that may hold data. Reads metadata only: a block of zeros that the source stores counts too. */
-export async function surveyMetadata(
-  image: DiskImage,
-  writer: Writer,
+export const surveyMetadata = (image: DiskImage, writer: Writer, stored: AllocationBits): Promise<void> =>
+  surveyExtents(sharedExtents(image, writer), writer.unit, stored);
+
+/** The same for extents in guest order. */
+export async function surveyExtents(
+  extents: AsyncIterable<Extent>,
+  unit: number,
   stored: AllocationBits,
 ): Promise<void> {
-  const { unit } = writer;
   let marked = 0;
-  for await (const extent of sharedExtents(image, writer)) {
+  for await (const extent of extents) {
     if (extent.kind === 'zero') continue;
     const end = Math.min(ceilDiv(guestEnd(extent), unit), stored.blockCount);
     for (let block = Math.max(marked, Math.floor(extent.guestOffset / unit)); block < end; block++) {
@@ -31,6 +36,28 @@ export async function surveyMetadata(
   }
 }
 
+/** Performs one task at a time: finds the blocks that a conversion would store, and digests them where that is wanted. */
+export type Surveyor = (task: Task) => Promise<BlockDigests | undefined>;
+
+/** @param stored where they are marked, if anywhere */
+export function surveyor(
+  guest: GuestBytes,
+  unit: number,
+  stored: AllocationBits | undefined,
+  digests: boolean,
+): Surveyor {
+  const readTask = taskReader();
+  return async (task) => {
+    const blocks = [...storedBlocksOf(await readTask(task, guest), unit, false)];
+    if (stored) for (const { block } of blocks) markStored(stored, block);
+    return digests ? digestBlocks(blocks) : undefined;
+  };
+}
+
+/** The tasks of a survey of the bytes. */
+export const surveyTasks = (image: DiskImage, writer: Writer): AsyncGenerator<Task> =>
+  planTasks(sharedExtents(image, writer), planShape(image.unit, writer.unit));
+
 /** Marks exactly the blocks that a conversion would store: those that are not all zeros. Reads all data. */
 export async function surveyData(
   image: DiskImage,
@@ -38,19 +65,9 @@ export async function surveyData(
   stored: AllocationBits,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { unit } = writer;
-  const onDisk = Math.min(image.virtualSize, writer.virtualSize);
-  let buffer = new Uint8Array(0);
-  for await (const { ranges } of planTasks(sharedExtents(image, writer), planShape(image.unit, unit))) {
+  const survey = surveyor(image, writer.unit, stored, false);
+  for await (const task of surveyTasks(image, writer)) {
     requireNotAborted(signal);
-    for (const { from, to } of ranges) {
-      const length = Math.min(to, onDisk) - from;
-      if (length <= 0) continue;
-      if (buffer.length < length) buffer = new Uint8Array(to - from);
-      await image.read(buffer.subarray(0, length), from);
-      for (let at = 0; at < length; at += unit) {
-        if (!isZeroWithin(buffer, at, Math.min(at + unit, length))) markStored(stored, (from + at) / unit);
-      }
-    }
+    await survey(task);
   }
 }

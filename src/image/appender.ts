@@ -30,6 +30,8 @@ export interface Appender {
   readonly unit: number;
   /** Bytes of the head: file offset of the first record. */
   readonly dataStart: number;
+  /** Does the head tell what is known only when all records are there? */
+  readonly isHeadLast: boolean;
   /** How workers compress a block. */
   readonly codec: CodecName;
   readonly level: number;

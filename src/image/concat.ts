@@ -41,6 +41,7 @@ export function concatenation(parts: readonly DiskImage[]): DiskImage {
   return {
     format: first.format,
     source: joinedSource(parts.map(({ source }) => source)),
+    sources: parts.flatMap(({ sources }) => sources),
     virtualSize,
     unit: commonUnit(parts, starts),
     isSequential: parts.some(({ isSequential }) => isSequential),

@@ -12,6 +12,8 @@ export interface DiskImage extends AsyncDisposable {
   readonly format: string;
   /** Where its bytes come from. */
   readonly source: ByteSource;
+  /** All that is read of it: its file, its data file, and those of the images on which it builds. */
+  readonly sources: readonly ByteSource[];
   /** Bytes that the guest sees. */
   readonly virtualSize: number;
   /** Natural block in bytes, a power of two; reads at its multiples are the cheapest. */
@@ -101,6 +103,7 @@ export function diskImage(
   return {
     format,
     source,
+    sources: [source, ...(reader.dataFile ? [reader.dataFile] : []), ...(backing?.sources ?? [])],
     virtualSize,
     unit: Math.max(reader.unit, backing?.unit ?? 1),
     isSequential,

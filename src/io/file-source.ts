@@ -26,6 +26,8 @@ export async function openFileSource(path: string): Promise<ByteSource> {
       name: path,
       size,
       descriptor: { kind: 'file', path: absolute, ...(stats.isFile() && { version: versionOf(stats) }) },
+      // Whole seconds: copies often keep no more of it.
+      ...(stats.isFile() && { revision: `mtime ${stats.mtimeMs / 1000n}` }),
       ...(stats.isFile() && { allocatedSize: Number(stats.blocks) * 512 }),
       async read(into, fileOffset) {
         for (let done = 0; done < into.length; ) {

@@ -21,6 +21,8 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes, fixed while the source is open. */
   readonly size: number;
+  /** Changes when the bytes do, and is the same for a faithful copy: a time or an entity tag, where one is known. */
+  readonly revision?: string;
   /** Bytes that it takes up on its disk, where that is known. */
   readonly allocatedSize?: number;
   /** Present when a worker thread can open the source again; without it a conversion stays on one thread. */

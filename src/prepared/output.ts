@@ -41,7 +41,7 @@ export interface FoundPart {
 export interface PartsOptions {
   /** Numbers of parts that are stored already: they are left out. */
   readonly skip?: ReadonlySet<number>;
-  /** Of a sequential output: what an earlier run has found, in the order of the file, without a gap from its start. */
+  /** Of a sequential output: what an earlier run has found, from its start and without a gap, in the order of that run. */
   readonly found?: readonly FoundPart[];
   readonly signal?: AbortSignal;
   /** Called when a part has been made, in the order in which they are. */
@@ -70,8 +70,9 @@ interface Output extends AsyncDisposable {
   /** What a user should know of the source, or of what was done. */
   readonly notes: readonly Note[];
   /**
-   * The parts of a file that is cut every `partSize` bytes; the last is shorter. They are made as they are asked for,
-   * with little read ahead; several may be under way, and `read` in any order.
+   * The parts of a file that is cut every `partSize` bytes; the last is shorter. They come as they are asked for, with
+   * little read ahead, mostly in the order of the file (of a sequential output, one that is complete only later comes
+   * later). Several may be under way, and `read` in any order.
    * @throws OptionError `bad-option` for a part size of less than 64 KiB; what reading the source throws
    */
   parts(partSize: number, options?: PartsOptions): AsyncIterable<Part>;

@@ -3,6 +3,9 @@
 import type { BlockDigests } from '../conversion/block-digest.ts';
 import type { TaskResult } from '../conversion/perform.ts';
 import type { Task } from '../conversion/plan.ts';
+import type { Identity } from '../image/identity.ts';
+import type { PackedBlocks, PackTask } from '../prepared/pack.ts';
+import type { RenderTask } from '../prepared/render.ts';
 import type { Differences } from '../scan/differences.ts';
 import type { LoadTask } from '../scan/load.ts';
 import type { CompareTask } from '../scan/plan-comparison.ts';
@@ -29,6 +32,44 @@ export interface LoadJob {
   readonly slots: SharedArrayBuffer;
 }
 
+/** Which blocks of a disk hold data. */
+export interface SurveyJob {
+  readonly kind: 'survey';
+  readonly image: JobImage;
+  /** Guest bytes in a block, and how many there are. */
+  readonly unit: number;
+  readonly blockCount: number;
+  /** Where they are marked, if anywhere. */
+  readonly stored: SharedArrayBuffer | undefined;
+  readonly digests: boolean;
+}
+
+/** What writes an output that is prepared, as data. */
+export interface PreparedWriter {
+  readonly format: string;
+  readonly virtualSize: number;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** Ranges of a laid out file, rendered into shared memory. */
+export interface RenderJob {
+  readonly kind: 'render';
+  readonly image: JobImage;
+  readonly writer: PreparedWriter;
+  readonly identity: Identity;
+  /** The bitmap of stored blocks, complete. */
+  readonly stored: SharedArrayBuffer;
+  readonly slots: SharedArrayBuffer;
+}
+
+/** Blocks, packed for an appender into shared memory. */
+export interface PackJob {
+  readonly kind: 'pack';
+  readonly image: JobImage;
+  readonly writer: PreparedWriter;
+  readonly slots: SharedArrayBuffer;
+}
+
 interface Kinds {
   readonly convert: { readonly job: Job; readonly task: Task; readonly result: TaskResult };
   readonly compare: {
@@ -38,6 +79,13 @@ interface Kinds {
   };
   readonly digest: { readonly job: DigestJob; readonly task: Task; readonly result: BlockDigests };
   readonly load: { readonly job: LoadJob; readonly task: LoadTask; readonly result: undefined };
+  readonly survey: {
+    readonly job: SurveyJob;
+    readonly task: Task;
+    readonly result: BlockDigests | undefined;
+  };
+  readonly render: { readonly job: RenderJob; readonly task: RenderTask; readonly result: undefined };
+  readonly pack: { readonly job: PackJob; readonly task: PackTask; readonly result: PackedBlocks };
 }
 
 export type AnyJob = Kinds[keyof Kinds]['job'];

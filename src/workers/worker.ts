@@ -2,12 +2,15 @@
 
 import { workerData } from 'node:worker_threads';
 import { performer } from '../conversion/perform.ts';
+import { surveyor } from '../conversion/survey.ts';
 import { errorToWire, type WireError } from '../errors.ts';
+import { allocationBitsOver } from '../image/allocation.ts';
 import { comparer } from '../scan/compare.ts';
 import { digester } from '../scan/digest.ts';
 import { loader } from '../scan/load.ts';
 import { openJobImage } from './job-image.ts';
 import type { AnyJob, ResultOf, TaskOf } from './job-kinds.ts';
+import { openPacker, openRenderer } from './open-prepared.ts';
 import { openWorkshop } from './open-workshop.ts';
 
 export type Reply<Result> =
@@ -31,6 +34,17 @@ async function openPerformer(job: AnyJob): Promise<AnyPerformer> {
       return digester(await openJobImage(job.image), job.virtualSize);
     case 'load':
       return loader(await openJobImage(job.image), job.slots);
+    case 'survey':
+      return surveyor(
+        await openJobImage(job.image),
+        job.unit,
+        job.stored && allocationBitsOver(job.stored, job.blockCount),
+        job.digests,
+      );
+    case 'render':
+      return openRenderer(job);
+    case 'pack':
+      return openPacker(job);
   }
 }
 

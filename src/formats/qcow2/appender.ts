@@ -41,6 +41,7 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options, base?:
     virtualSize,
     unit: clusterSize,
     dataStart: clusterSize,
+    isHeadLast: true,
     codec,
     level: levelFor(codec, compressionLevel, 'qcow2'),
     storesIncompressible: true,

@@ -27,6 +27,7 @@ export function zvhdAppender(virtualSize: number, level: number | undefined): Ap
     virtualSize,
     unit: ZVHD_BLOCK,
     dataStart: PAGE,
+    isHeadLast: false,
     codec,
     level: levelFor(codec, level, 'zvhd'),
     storesIncompressible: false,

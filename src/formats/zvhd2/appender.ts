@@ -50,6 +50,7 @@ export function zvhd2Appender(
     virtualSize,
     unit: ZVHD2_BLOCK,
     dataStart: PAGE,
+    isHeadLast: false,
     codec,
     level: levelFor(codec, options.compressionLevel, 'zvhd2'),
     storesIncompressible: false,
