@@ -1,26 +1,8 @@
 /** Paths, links and mounts over a tree in memory. */
 
 import { describe, expect, it } from 'vitest';
-import { type FileNode, fileTree, MAX_LINKS } from '../../src/inspect/file-tree.ts';
-
-type Tree = { readonly [name: string]: Tree | string | { readonly link: string } };
-const isLink = (entry: object): entry is { readonly link: string } => typeof Object(entry).link === 'string';
-
-function nodeOf(entry: Tree[string]): FileNode {
-  const bytes = new TextEncoder().encode(typeof entry === 'string' ? entry : '');
-  const base = { size: bytes.length, names: async () => [], child: async () => undefined };
-  const read = async (offset: number, length: number) => bytes.subarray(offset, offset + length);
-  if (typeof entry === 'string') return { ...base, kind: 'file', read, target: async () => '' };
-  if (isLink(entry)) return { ...base, kind: 'symlink', read, target: async () => entry.link };
-  return {
-    ...base,
-    kind: 'directory',
-    read,
-    target: async () => '',
-    names: async () => Object.keys(entry),
-    child: async (name) => (entry[name] === undefined ? undefined : nodeOf(entry[name])),
-  };
-}
+import { fileTree, MAX_LINKS } from '../../src/inspect/file-tree.ts';
+import { type MemoryFolder, nodeOf } from '../support/memory-tree.ts';
 
 const text = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes);
@@ -60,7 +42,7 @@ describe('a tree of files', () => {
   });
 
   it('follows as many links as it may, and no more', async () => {
-    const chain = (links: number): Tree => ({
+    const chain = (links: number): MemoryFolder => ({
       l0: 'end',
       ...Object.fromEntries(Array.from({ length: links }, (_, i) => [`l${i + 1}`, { link: `l${i}` }])),
     });
