@@ -15,6 +15,8 @@ export interface RenderShop {
   readonly slots: Slots;
   /** How many tasks are worth having under way at once. */
   readonly window: number;
+  /** Is this range known to be zeros, without a look at the source? */
+  isZero(from: number, to: number): boolean;
   /** Renders into the slot. */
   run(task: RenderTask): Promise<unknown>;
 }
@@ -87,7 +89,7 @@ function* cuts(from: number, to: number, step: number): Generator<Cut> {
 }
 
 async function renderRange(
-  { slots, run }: RenderShop,
+  { slots, run, isZero }: RenderShop,
   start: number,
   end: number,
   signal: AbortSignal | undefined,
@@ -95,13 +97,15 @@ async function renderRange(
   requireNotAborted(signal);
   const bytes = new Uint8Array(end - start);
   const rendered = allDone(
-    [...cuts(start, end, slots.slotSize)].map(({ start: from, end: to }) =>
-      slots.with(async (slotOffset) => {
-        requireNotAborted(signal);
-        await run({ from, to, slotOffset });
-        bytes.set(new Uint8Array(slots.memory, slotOffset, to - from), from - start);
-      }),
-    ),
+    [...cuts(start, end, slots.slotSize)]
+      .filter(({ start: from, end: to }) => !isZero(from, to))
+      .map(({ start: from, end: to }) =>
+        slots.with(async (slotOffset) => {
+          requireNotAborted(signal);
+          await run({ from, to, slotOffset });
+          bytes.set(new Uint8Array(slots.memory, slotOffset, to - from), from - start);
+        }),
+      ),
   );
   await unlessAborted(rendered, signal);
   return bytes;

@@ -84,6 +84,10 @@ export function openRenderShop(
     size: file.size,
     slots,
     window: reopen ? threads + 1 : 1,
+    isZero(from: number, to: number): boolean {
+      const { value: first } = file.pieces(from, to).next();
+      return first?.kind === 'zero' && first.length === to - from;
+    },
     run: async (task: RenderTask) => (await executor()).run(task),
   };
   return { shop, close: dismiss };
