@@ -51,6 +51,7 @@ export type { DiskImage } from './image/image.ts';
 export { formatSize, type Option, type OptionSpecs, parseOption, parseSize } from './image/options.ts';
 export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/reader.ts';
 export { type ImageInfo, imageInfo } from './info.ts';
+export { type FileJournal, fileJournal } from './io/file-journal.ts';
 export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
@@ -71,3 +72,18 @@ export type { OutputPlan } from './prepared/plan.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';
+export type { Journal } from './upload/journal.ts';
+export type { RetryNotice } from './upload/retry.ts';
+export {
+  type ListedPart,
+  type ObjectStore,
+  type PartDigestAlgorithm,
+  type PartToPut,
+  type StoredObject,
+  type StoredPart,
+  StoreError,
+  type StoreErrorDetails,
+  type StoreLimits,
+} from './upload/store.ts';
+export type { UploadProgress, UploadReport } from './upload/upload-parts.ts';
+export { type JournaledUpload, journaledUpload, type UploadOptions, uploadParts } from './upload.ts';

@@ -127,7 +127,7 @@ export async function requireOtherFile(sourcePath: string | undefined, outputPat
 }
 
 /** Makes a rename survive a power failure. Windows cannot open folders, and needs no flush of them. */
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'EISDIR' || cause.code === 'EPERM' || cause.code === 'EACCES') return undefined;
     throw cause;
