@@ -6,8 +6,11 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-export function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
+export const crc32 = (bytes: Uint8Array): number => ~crc32State(0xffffffff, bytes) >>> 0;
+
+/** The state of the register after `bytes`, for those who begin or end with another one. */
+export function crc32State(state: number, bytes: Uint8Array): number {
+  let crc = state;
   for (const byte of bytes) crc = (crc >>> 8) ^ (TABLE[(crc ^ byte) & 0xff] as number);
-  return ~crc >>> 0;
+  return crc >>> 0;
 }

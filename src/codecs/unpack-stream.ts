@@ -2,7 +2,6 @@
 
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { XzReadableStream } from 'xz-decompress';
 import { CorruptImageError, ImageError } from '../errors.ts';
 import { LZ4_LEGACY_BLOCK, LZ4_LEGACY_BOUND, unpackLz4Block } from './lz4.ts';
 
@@ -85,6 +84,8 @@ async function* unpackXz(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8
     // What the decoder did not ask for would be read in vain.
     { highWaterMark: 0 },
   );
+  // Loaded when it is needed: it carries a compiler's output of some size.
+  const { XzReadableStream } = (await import('xz-decompress')).default;
   const reader = new XzReadableStream(source).getReader();
   let isOpen = true;
   const next = async (): Promise<Uint8Array | undefined> => {
