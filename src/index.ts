@@ -73,7 +73,9 @@ export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';
 export type { Journal } from './upload/journal.ts';
+export { type ObsClientLike, type ObsStoreOptions, obsStore } from './upload/obs-store.ts';
 export type { RetryNotice } from './upload/retry.ts';
+export { type S3ClientLike, type S3Commands, type S3StoreOptions, s3Store } from './upload/s3-store.ts';
 export {
   type ListedPart,
   type ObjectStore,
