@@ -25,6 +25,7 @@ import { basename, delimiter, dirname, join } from 'node:path';
 import { qcow2Recipes } from './recipes/qcow2.ts';
 import { rawRecipes } from './recipes/raw.ts';
 import type { Recipe, ToolName } from './recipes/recipe.ts';
+import { vdiRecipes } from './recipes/vdi.ts';
 import { vhdRecipes } from './recipes/vhd.ts';
 
 interface Companion {
@@ -61,7 +62,7 @@ interface ManifestImage {
 }
 
 const here = import.meta.dirname;
-const qemuFormats = { raw: 'raw', vhd: 'vpc', qcow2: 'qcow2' };
+const qemuFormats = { raw: 'raw', vhd: 'vpc', qcow2: 'qcow2', vdi: 'vdi' };
 const READ_BYTES = 4 * 1024 * 1024;
 
 const run = (program: string, args: string[], folder = tmpdir()): string =>
@@ -256,7 +257,7 @@ const reportImage = (image: ManifestImage, before: ManifestImage | undefined): v
 const main = (): void => {
   const wanted = process.argv[2] ?? '';
   const old = new Map(readImages('manifest.json').map((image) => [image.file.replace(/\.gz$/, ''), image]));
-  const made = [...rawRecipes, ...vhdRecipes, ...qcow2Recipes].flatMap((recipe) => {
+  const made = [...rawRecipes, ...vhdRecipes, ...qcow2Recipes, ...vdiRecipes].flatMap((recipe) => {
     const before = old.get(recipe.file);
     if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];
     if (recipe.keep && before !== undefined && existsSync(join(here, before.file))) return [before];

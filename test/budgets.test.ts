@@ -120,10 +120,13 @@ describe('verify', () => {
   fillRandom(guest.subarray(3 * MiB, 30 * MiB), seededRandom(7));
   writeFileSync(input, guest);
 
-  test.each(['raw', 'vhd', 'qcow2', 'zvhd', 'zvhd2'] as const)('%s: the digest of both', async (format) => {
-    const { digest } = await convert(input, temp(`output.${format}`), { format, verify: true });
-    expect(digest).toBe((await digestImage(input)).digest);
-  });
+  test.each(['raw', 'vhd', 'qcow2', 'vdi', 'zvhd', 'zvhd2'] as const)(
+    '%s: the digest of both',
+    async (format) => {
+      const { digest } = await convert(input, temp(`output.${format}`), { format, verify: true });
+      expect(digest).toBe((await digestImage(input)).digest);
+    },
+  );
 
   test('of a disk that grows, at its new size', async () => {
     const size = 64 * MiB;

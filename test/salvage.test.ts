@@ -57,6 +57,7 @@ const cases = [
   ['qcow2', {}],
   ['qcow2', { clusterSize: 4 * KiB }],
   ['vhd', {}],
+  ['vdi', {}],
   ['zvhd', {}],
   ['zvhd2', {}],
 ] as const;

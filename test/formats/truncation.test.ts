@@ -39,6 +39,8 @@ function tableEdges(bytes: Uint8Array, format: FormatName): number[] {
     }
     case 'vhd':
       return [8, 512, 1536, 1536 + 4, 2048, size - 512, size - 511, size - 8];
+    case 'vdi':
+      return [4, 68, 400, 512, 512 + 4, 1024, view.getUint32(344, true)];
     case 'zvhd':
       return [6, 512, 4096, 4096 + 48, size - 4096, size - 4096 + 512];
     case 'zvhd2': {
@@ -142,6 +144,9 @@ describe('fixtures', () => {
     'vhd/dynamic',
     'vhd/sparse-blocks',
     'vhd/fixed-force-size',
+    'vdi/dynamic',
+    'vdi/static',
+    'vdi/any-order',
     'zvhd/small',
     'zvhd/empty',
     'zvhd/dense',
@@ -171,6 +176,7 @@ describe('written by diskimg', () => {
       { format: 'qcow2', options: { compress: true, compressionType: 'zstd', clusterSize: 4096 } },
     ],
     ['vhd', { format: 'vhd' }],
+    ['vdi', { format: 'vdi' }],
     ['zvhd', { format: 'zvhd' }],
     ['zvhd2', { format: 'zvhd2' }],
     ['zvhd2 zlib', { format: 'zvhd2', options: { compressionType: 'zlib' } }],

@@ -6,6 +6,7 @@
 import {
   checkImage,
   type FormatName,
+  formats,
   ImageError,
   imageInfo,
   mapImage,
@@ -85,7 +86,7 @@ export async function examine(
     if (isOpened(salvaged)) await attempt('salvage', () => requireLaws(salvaged, fileSize(), random));
   }
   if (random.oneIn(8)) {
-    const other = await opening({ format: random.pick(['raw', 'vhd', 'qcow2', 'zvhd', 'zvhd2'] as const) });
+    const other = await opening({ format: random.pick(formats).name });
     if (isOpened(other)) await attempt('read as another', () => requireLaws(other, bytes.length, random));
   }
   if (!random.oneIn(3)) return { outcome, finds };
@@ -130,7 +131,7 @@ async function requireLaws(image: OpenedImage, fileSize: number, random: Random)
   requireInfo(image);
   const starts = await requireTiling(image, fileSize);
   if (random.oneIn(2)) await requireMap(image);
-  const isLarge = image.unit >= LARGE_BLOCK && image.format !== 'vhd';
+  const isLarge = image.unit >= LARGE_BLOCK && !['vhd', 'vdi'].includes(image.format);
   if (isLarge && !random.oneIn(4)) return true;
   const { virtualSize } = image;
   for (let count = isLarge ? 1 : 2; count > 0 && virtualSize > 0; count--) {

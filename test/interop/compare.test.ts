@@ -13,7 +13,7 @@ import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
 const SIZE = 6 * MiB + 512;
-const formats = ['raw', 'qcow2', 'vhd'] as const;
+const formats = ['raw', 'qcow2', 'vhd', 'vdi'] as const;
 type Name = (typeof formats)[number];
 
 /** Disks by name: `same` twice over, one with a bit flipped, a larger one with zeros, a larger one with data. */
@@ -41,6 +41,7 @@ beforeAll(async () => {
     await qemuImg(['convert', '-c', '-f', 'raw', '-O', 'qcow2', source, pathOf(name, 'qcow2')]);
     const options = ['-f', 'raw', '-O', 'vpc', '-o', 'force_size=on'];
     await qemuImg(['convert', ...options, source, pathOf(name, 'vhd')]);
+    await qemuImg(['convert', '-f', 'raw', '-O', 'vdi', source, pathOf(name, 'vdi')]);
   }
 });
 

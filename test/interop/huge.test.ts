@@ -68,6 +68,7 @@ const outputs: readonly (readonly [name: string, output: OutputFormat])[] = [
   ['raw', { format: 'raw' }],
   ['vhd dynamic', { format: 'vhd' }],
   ['vhd fixed', { format: 'vhd', options: { subformat: 'fixed' } }],
+  ['vdi', { format: 'vdi' }],
   ['qcow2', { format: 'qcow2' }],
   ['qcow2 clusters of 2 MiB', { format: 'qcow2', options: { clusterSize: 2 * MiB } }],
   ['qcow2 zlib', { format: 'qcow2', options: { compress: true } }],

@@ -106,6 +106,28 @@ describeWith(['qemu-img', 'qemu-io'], 'diskimg reads the qcow2 that qemu-img wri
   });
 });
 
+describeWith(['qemu-img', 'qemu-io'], 'diskimg reads the VDI that qemu-img writes', () => {
+  describe.each(['static=off', 'static=on'])('%s', (options) => {
+    test.each(guestNames)('%s', async (name) => {
+      const path = await makeImage(name, ['-O', 'vdi', '-o', options], '.vdi');
+      expect(sha256(await readBack(path))).toBe(sha256(GUESTS[name]));
+    });
+  });
+
+  test('written, zeroed and discarded in place', async () => {
+    const path = await makeImage('5 MiB + 1536', ['-O', 'vdi'], '.vdi');
+    await qemuIo('vdi', path, [
+      'write -P 0x11 3k 1300k',
+      'write -z 2M 1M',
+      'discard 3M 1M',
+      'write -P 2 4M 4k',
+    ]);
+    const raw = temp('inplace-vdi.raw');
+    await qemuImg(['convert', '-f', 'vdi', '-O', 'raw', path, raw]);
+    expect(sha256(await readBack(path))).toBe(sha256(readFileSync(raw)));
+  });
+});
+
 const vpcVariants = [
   'subformat=dynamic',
   'subformat=fixed',

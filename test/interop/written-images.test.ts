@@ -148,6 +148,16 @@ describeWith(
   },
 );
 
+describeWith(['qemu-img'], 'qemu-img reads the VDI that diskimg writes', () => {
+  for (const subformat of ['dynamic', 'static'] as const) {
+    test.each(guestsFor(MiB))(`vdi ${subformat}, $name`, async (guest) => {
+      const path = await write(guest, { format: 'vdi', options: { subformat } });
+      await qemuImg(['check', '-q', '-f', 'vdi', path]);
+      await requireSame(guest, 'vdi', path);
+    });
+  }
+});
+
 describeWith(['qemu-img'], 'qemu-img finds nothing lost on the way through the vendor formats', () => {
   const variants: Variant[] = [
     { name: 'zvhd', output: { format: 'zvhd' }, unit: 2 * MiB },

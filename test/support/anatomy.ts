@@ -16,6 +16,7 @@ import {
   snapshotHeader,
 } from '../../src/formats/qcow2/structs.ts';
 import { gptHeader } from '../../src/formats/raw/check-gpt.ts';
+import { vdiHeader } from '../../src/formats/vdi/structs.ts';
 import { parentLocator } from '../../src/formats/vhd/parent.ts';
 import { dynamicHeader, vhdFooter } from '../../src/formats/vhd/structs.ts';
 import { PAGE, streamFooter } from '../../src/formats/zvhd-stream/footer.ts';
@@ -98,6 +99,7 @@ const anatomists: { readonly [N in FormatName]: (bytes: Uint8Array) => Anatomy }
   raw: rawAnatomy,
   vhd: vhdAnatomy,
   qcow2: qcow2Anatomy,
+  vdi: vdiAnatomy,
   zvhd: zvhdAnatomy,
   zvhd2: zvhd2Anatomy,
 };
@@ -159,6 +161,23 @@ function vhdAnatomy(bytes: Uint8Array): Anatomy {
     regions.push({ what: `data of block ${block}`, start: start + bitmapSize, end });
   }
   return { endian: 'big', records, tables, regions, seals };
+}
+
+function vdiAnatomy(bytes: Uint8Array): Anatomy {
+  const { records, tables, regions, seals } = blank();
+  const view = viewOf(bytes);
+  records.push({ what: 'header', struct: vdiHeader, at: 0 });
+  const { mapOffset, dataOffset, blockSize, blockCount } = vdiHeader.fields;
+  const at = view.getUint32(mapOffset.at, true);
+  const count = view.getUint32(blockCount.at, true);
+  tables.push({ what: 'block map', at, entrySize: 4, count, unit: 1, flags: [] });
+  for (let block = 0; block < Math.min(count, MANY); block++) {
+    const size = view.getUint32(blockSize.at, true);
+    const start = view.getUint32(dataOffset.at, true) + view.getUint32(at + block * 4, true) * size;
+    if (start >= bytes.length) continue;
+    regions.push({ what: `block ${block}`, start, end: Math.min(bytes.length, start + size) });
+  }
+  return { endian: 'little', records, tables, regions, seals };
 }
 
 const COPIED = 1n << 63n;
