@@ -4,10 +4,11 @@ import type { ContentKind } from './contents.ts';
 import { openExt } from './ext4/index.ts';
 import type { FileNode } from './file-tree.ts';
 import type { Volume } from './volume.ts';
+import { openXfs } from './xfs/index.ts';
 
 export interface Filesystem {
   readonly root: FileNode;
-  /** It was not unmounted cleanly: the newest changes are in its journal, which is not read. */
+  /** It says that it was not unmounted cleanly: the newest changes are in its journal, which is not read. */
   readonly needsRecovery: boolean;
 }
 
@@ -15,6 +16,7 @@ const openers: Partial<Record<ContentKind, (volume: Volume) => Promise<Filesyste
   ext2: openExt,
   ext3: openExt,
   ext4: openExt,
+  xfs: openXfs,
 };
 
 /** Why the files in other kinds are not seen, where there may be a system in them. */
