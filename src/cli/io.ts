@@ -12,6 +12,8 @@ export interface ProcessIo {
   err(text: string): void;
   /** Is the error stream a terminal, on which a line can be drawn over? */
   readonly isTerminal: boolean;
+  /** Is the output stream one? */
+  readonly isOutputTerminal: boolean;
   /** Characters in a line of the terminal. */
   readonly columns: number;
   readonly env: Readonly<Record<string, string | undefined>>;

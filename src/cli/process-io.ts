@@ -28,6 +28,7 @@ export function processIo(signal: AbortSignal): ProcessIo {
       }),
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stderr.isTTY === true,
+    isOutputTerminal: process.stdout.isTTY === true,
     columns: process.stderr.columns ?? 80,
     env: process.env,
     signal,

@@ -25,7 +25,7 @@ export async function openTemporaryFile(folder = tmpdir()): Promise<TemporaryFil
   const fail = (cause: unknown): never => {
     throw cannotWrite(folder, undefined, cause as NodeJS.ErrnoException);
   };
-  const own = await mkdtemp(join(folder, 'diskimg-')).catch(fail);
+  const own = await mkdtemp(join(folder, 'diskimg-spool-')).catch(fail);
   const path = join(own, 'spool');
   const handle = await open(path, 'wx+', 0o600).catch(async (cause) => {
     await rmdir(own);

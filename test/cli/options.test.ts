@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ConvertFlags, convertOptions } from '../../src/cli/commands/convert.ts';
+import { type ConvertFlags, convertOptions } from '../../src/cli/convert-options.ts';
 import { outputFormat, pairsArgument, sizeArgument, sortOptions } from '../../src/cli/options.ts';
 
 const flags = (given: Partial<ConvertFlags>): ConvertFlags => ({

@@ -25,6 +25,7 @@ export async function diskimg(argv: readonly string[], io: Partial<ProcessIo> = 
       err += text;
     },
     isTerminal: false,
+    isOutputTerminal: false,
     columns: 80,
     env: {},
     signal: new AbortController().signal,

@@ -1,61 +1,14 @@
 /** `diskimg convert`. */
 
 import { type Command, Option } from 'commander';
-import {
-  type BackingFile,
-  type ConvertOptions,
-  type ConvertReport,
-  convert,
-  type FormatName,
-  formatNamed,
-  OptionError,
-} from '../../index.ts';
-import {
-  addTrustFlags,
-  formatFlag,
-  optionsFlag,
-  type TrustFlags,
-  threadsFlag,
-  trustRules,
-} from '../image-flags.ts';
+import { type ConvertReport, convert, OptionError } from '../../index.ts';
+import { CACHE_MODES, type ConvertFlags, convertOptions } from '../convert-options.ts';
+import { addTrustFlags, formatFlag, optionsFlag, threadsFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import {
-  countArgument,
-  outputFormat,
-  type Pair,
-  sizeArgument,
-  sortOptions,
-  sourceDateEpoch,
-  virtualSizeArgument,
-} from '../options.ts';
-import { barFlag, duration, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
+import { countArgument, sizeArgument, virtualSizeArgument } from '../options.ts';
+import { barFlag, duration, progressFlag, withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
-
-/** qemu-img's words. Node cannot choose how a file is cached; what it can is to flush it or not. */
-const CACHE_MODES = ['writeback', 'unsafe', 'none', 'writethrough', 'directsync'] as const;
-
-/** The options as commander gives them. */
-export interface ConvertFlags extends ProgressFlags, TrustFlags {
-  readonly inputFormat?: FormatName;
-  readonly outputFormat?: FormatName;
-  readonly compress?: true;
-  readonly options: readonly Pair[];
-  readonly sparseSize?: number;
-  readonly sparse: 'on' | 'off';
-  readonly size?: number | 'original';
-  readonly threads?: number;
-  readonly cache: (typeof CACHE_MODES)[number];
-  readonly snapshot?: string;
-  readonly existing?: true;
-  readonly backing?: string;
-  readonly backingFormat?: FormatName;
-  readonly salvage?: true;
-  readonly verify?: true;
-  readonly maxOutput?: number;
-  readonly maxExpansion?: number;
-  readonly timeout?: number;
-  readonly reproducible?: true;
-}
+import { convertToPipe } from './convert-pipe.ts';
 
 const EXAMPLES = `
 Examples:
@@ -66,6 +19,10 @@ Examples:
   diskimg convert --allow-path . overlay.qcow2 flat.raw
   diskimg convert --allow-path . -B base.qcow2 -F qcow2 overlay.qcow2 smaller.qcow2
   diskimg convert -l before-update disk.qcow2 old.raw
+  diskimg convert -O vhd disk.qcow2 - | curl -T - https://example.com/disk.vhd
+
+With - as destination the output goes to standard output while it is made. A compressed qcow2 is made in a temporary
+file first, because its head is known last.
 `;
 
 export function addConvert(program: Command, io: CliIo): Command {
@@ -76,7 +33,7 @@ export function addConvert(program: Command, io: CliIo): Command {
       .usage('[options] <source...> <destination>')
       .argument(
         '<files...>',
-        'images to read, several one behind the other, and the file to write; an existing one is replaced when all is done',
+        'images to read, several one behind the other, and the file to write (an existing one is replaced when all is done), or - for standard output',
       )
       .addOption(formatFlag('-f, --input-format <format>', 'format of the source; by default its bytes tell'))
       .addOption(
@@ -134,6 +91,7 @@ export function addConvert(program: Command, io: CliIo): Command {
         '--reproducible',
         'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH',
       )
+      .option('--scan', 'to standard output: read all data before, to leave out zeros that the source stores')
       .addOption(barFlag())
       .option('-q, --quiet', 'print nothing but errors')
       .addOption(progressFlag())
@@ -144,7 +102,10 @@ export function addConvert(program: Command, io: CliIo): Command {
       .addHelpText('after', EXAMPLES)
       .action((files: readonly string[], flags: ConvertFlags) => {
         const destination = files.at(-1) as string;
-        return runConvert(requireSources(files.slice(0, -1)), destination, flags, io);
+        const sources = requireSources(files.slice(0, -1));
+        return destination === '-'
+          ? convertToPipe(sources, flags, io)
+          : runConvert(sources, destination, flags, io);
       }),
   );
 }
@@ -173,54 +134,9 @@ async function runConvert(
     io.err(cacheNote(flags.cache) + summary(destination, report, Date.now() - started, io.isTerminal));
 }
 
-/** @throws OptionError `bad-option` */
-function backingFile(file: string, format: FormatName | undefined): BackingFile {
-  if (format) return { file, format };
-  throw new OptionError('bad-option', '-B needs the format of the backing file.', {
-    hint: 'Say it with -F: a guest could make its raw disk look like another format.',
-  });
-}
-
 function cacheNote(mode: ConvertFlags['cache']): string {
   if (mode === 'writeback' || mode === 'unsafe') return '';
   return `diskimg: note: [cache-ignored] -t ${mode} is treated as writeback: the output is flushed at the end.\n`;
-}
-
-/** What is asked of the library. @throws OptionError `bad-option` */
-export function convertOptions(destination: string, flags: ConvertFlags, env: CliIo['env']): ConvertOptions {
-  const output = outputFormat(flags.outputFormat, destination);
-  const { create, open } = sortOptions(flags.options, output, flags.inputFormat);
-  const sparseSize = flags.sparse === 'off' ? 0 : flags.sparseSize;
-  return {
-    format: output,
-    options: { ...create, ...(flags.compress && compression(output)) },
-    input: {
-      ...(flags.inputFormat && { format: flags.inputFormat }),
-      options: { ...open, ...(flags.snapshot !== undefined && { snapshot: flags.snapshot }) },
-      ...trustRules(flags),
-      ...(flags.salvage && { salvage: true }),
-    },
-    ...(flags.size !== undefined && { size: flags.size }),
-    ...(flags.threads !== undefined && { threads: flags.threads }),
-    ...(sparseSize !== undefined && { sparseSize }),
-    ...(flags.cache === 'unsafe' && { flush: false }),
-    ...(flags.existing && { existing: true }),
-    ...(flags.verify && { verify: true }),
-    ...(flags.maxOutput !== undefined && { maxOutputBytes: flags.maxOutput }),
-    ...(flags.maxExpansion !== undefined && { maxExpansion: flags.maxExpansion }),
-    ...(flags.timeout !== undefined && { timeoutSeconds: flags.timeout }),
-    ...(flags.backing !== undefined && { backing: backingFile(flags.backing, flags.backingFormat) }),
-    ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
-  } as ConvertOptions; // checked against the declarations of the formats by the library
-}
-
-function compression(output: FormatName): { readonly compress?: true } {
-  const kind = formatNamed(output).compression;
-  if (kind !== 'never') return kind === 'optional' ? { compress: true } : {};
-  throw new OptionError('bad-option', `-c: ${output} has no compression.`, {
-    format: output,
-    hint: 'Leave -c out, or choose qcow2, zvhd or zvhd2.',
-  });
 }
 
 /** Notes always; what was done only for someone who watches. */
