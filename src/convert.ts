@@ -9,7 +9,12 @@ import { type LostRange, mergeLosses, salvagedImage } from './conversion/salvage
 import { outputSize, requireZerosFrom } from './conversion/size.ts';
 import { createTurnstile } from './conversion/turnstile.ts';
 import { BudgetError, CancelledError, OptionError, requireNotAborted } from './errors.ts';
-import { type CreateOptions, type FormatName, formatNamed } from './formats/index.ts';
+import {
+  type CreateOptions,
+  type FormatName,
+  type WritableName,
+  writableFormatNamed,
+} from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
 import type { OverlayBase } from './image/overlay.ts';
@@ -26,8 +31,8 @@ import { availableThreads, createPool, requireThreads } from './workers/pool.ts'
 
 /** A format, and what can be chosen when it is written. */
 export type OutputFormat = {
-  [N in FormatName]: { readonly format: N; readonly options?: CreateOptions<N> };
-}[FormatName];
+  [N in WritableName]: { readonly format: N; readonly options?: CreateOptions<N> };
+}[WritableName];
 
 export type ConvertOptions = OutputFormat & {
   /** How to open the input; by default its bytes tell. */
@@ -203,7 +208,7 @@ interface Overlay {
 
 /** What is asked for, checked and complete. */
 interface Settings {
-  readonly format: ReturnType<typeof formatNamed>;
+  readonly format: ReturnType<typeof writableFormatNamed>;
   readonly createOptions: Readonly<Record<string, unknown>>;
   /** Undefined: as many as suit the writer. */
   readonly threads: number | undefined;
@@ -213,7 +218,7 @@ interface Settings {
 
 /** @throws OptionError `bad-option` */
 function settingsOf(options: ConvertOptions): Settings {
-  const format = formatNamed(options.format);
+  const format = writableFormatNamed(options.format);
   return {
     format,
     createOptions: resolveOptions(format.createOptions, options.options ?? {}, format.name),

@@ -6,7 +6,7 @@ import { createOutput, finishOutput } from './conversion/output.ts';
 import { roundedSize } from './conversion/size.ts';
 import type { OutputFormat } from './convert.ts';
 import { OptionError } from './errors.ts';
-import { type FormatName, formatNamed } from './formats/index.ts';
+import { type FormatName, writableFormatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import type { Format } from './image/format.ts';
 import { resolveOptions } from './image/options.ts';
@@ -45,7 +45,7 @@ export interface CreateReport {
  * `openImage` throws, for the backing file
  */
 export async function createImage(path: string, options: CreateImageOptions): Promise<CreateReport> {
-  const format = formatNamed(options.format);
+  const format = writableFormatNamed(options.format);
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
   const base = options.backing && (await overlayBase(path, format, options.backing));
   const size = roundedSize(requireGiven(options.size ?? base?.opened?.virtualSize), format.sizeUnit);

@@ -43,10 +43,13 @@ export {
   formatNamed,
   formats,
   type OpenOptions,
+  type WritableName,
+  writableFormatNamed,
+  writableFormats,
 } from './formats/index.ts';
 export type { Finding, FindingCode, Severity } from './image/check.ts';
 export type { DataExtent, Extent, PackedExtent, ZeroExtent } from './image/extent.ts';
-export type { Format } from './image/format.ts';
+export type { Format, WritableFormat } from './image/format.ts';
 export type { DiskImage } from './image/image.ts';
 export { formatSize, type Option, type OptionSpecs, parseOption, parseSize } from './image/options.ts';
 export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/reader.ts';

@@ -4,7 +4,7 @@ import { requireBlockCount } from './conversion/output.ts';
 import { outputSize, requireZerosFrom, roundedSize } from './conversion/size.ts';
 import { surveyData, surveyMetadata } from './conversion/survey.ts';
 import type { OutputFormat } from './convert.ts';
-import { formatNamed } from './formats/index.ts';
+import { writableFormatNamed } from './formats/index.ts';
 import {
   type Allocation,
   createAllocationBits,
@@ -53,7 +53,7 @@ export interface EmptyDisk {
  * `scan` also `data-past-size`
  */
 export async function measure(input: ImageInput | EmptyDisk, options: MeasureOptions): Promise<Measurement> {
-  const format = formatNamed(options.format);
+  const format = writableFormatNamed(options.format);
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
   if (isEmptyDisk(input)) {
     const writer = format.writer(roundedSize(input.virtualSize, format.sizeUnit).bytes, createOptions);

@@ -10,7 +10,7 @@ import { outputSize, requireZerosFrom } from './conversion/size.ts';
 import { sharedExtents, surveyExtents, surveyor, surveyTasks } from './conversion/survey.ts';
 import type { OutputFormat } from './convert.ts';
 import { OptionError, requireNotAborted } from './errors.ts';
-import { type FormatName, formatNamed } from './formats/index.ts';
+import { type FormatName, writableFormatNamed } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { type AllocationBits, createAllocationBits, freezeAllocation } from './image/allocation.ts';
 import type { Appender } from './image/appender.ts';
@@ -133,7 +133,7 @@ async function askedOutput(
   options: Extract<PreparedKind, { readonly plan?: undefined }>,
 ): Promise<Wanted> {
   const { image, signal } = source;
-  const format = formatNamed(options.format);
+  const format = writableFormatNamed(options.format);
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
   const size = outputSize(image, options.size, format.sizeUnit);
   const writer = format.writer(size.bytes, createOptions);
@@ -169,7 +169,7 @@ async function askedOutput(
 async function plannedOutput(source: Source, plan: OutputPlan): Promise<Wanted> {
   const { image } = source;
   requireSameSource(image, plan.source, await fingerprintOf(image, image.openOptions));
-  const format = formatNamed(plan.format);
+  const format = writableFormatNamed(plan.format);
   const options = resolveOptions(format.createOptions, plan.options, format.name);
   const writer = format.writer(plan.virtualSize, options);
   const stored = await survey(source, writer);

@@ -4,7 +4,7 @@ import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { alignUp, KiB, MiB, TiB } from '../src/binary/align.ts';
-import { checkImage, createImage, formatNamed, openImage, resizeImage } from '../src/index.ts';
+import { checkImage, createImage, openImage, resizeImage, writableFormatNamed } from '../src/index.ts';
 import { isZero } from '../src/io/zeros.ts';
 import { type Variation, variations } from './contracts/variations.ts';
 import { fixtureBytes, fixtureNamed, fixtures } from './support/fixtures.ts';
@@ -31,7 +31,7 @@ const growing = variations.filter(({ format }) => format.grow);
 /** Grows `before` in memory; the bytes after it, and what was done. */
 async function grow(format: string, before: Uint8Array, size: number) {
   const editor = memoryEditor(before);
-  await formatNamed(format).grow?.(editor, size);
+  await writableFormatNamed(format).grow?.(editor, size);
   return editor;
 }
 
@@ -107,7 +107,10 @@ async function written(variation: Variation, disk: GuestDisk, by: number) {
 
 /** A qcow2 whose refcount table is about to be too short: 64 entries of 256 clusters of 512 bytes. */
 const nearlyFullTable = () =>
-  writeImage({ format: formatNamed('qcow2'), options: { clusterSize: 512 } }, noise(15_900 * 512, 41));
+  writeImage(
+    { format: writableFormatNamed('qcow2'), options: { clusterSize: 512 } },
+    noise(15_900 * 512, 41),
+  );
 
 describe('a refcount table that is too short', () => {
   it('moves with the L1 table, and no crash is in its way', async () => {
@@ -127,7 +130,7 @@ describe('a refcount table that is too short', () => {
 describe('what the guest left behind the end of the disk', () => {
   test.each(['vhd', 'qcow2'] as const)('of %s does not come to light', async (format) => {
     const { bytes } = await writeImage(
-      { format: formatNamed(format), options: {} },
+      { format: writableFormatNamed(format), options: {} },
       seededGuest(100 * KiB, 6).subarray(0, 96 * KiB + 512),
     );
     // The last block is stored whole; its end is filled with something.
@@ -240,7 +243,7 @@ describe('resizeImage', () => {
     const path = await fresh('h.vhd', 'vhd', 5 * MiB);
     writeFileSync(temp('h.raw'), new Uint8Array(5 * MiB).fill(1));
     const { bytes } = await writeImage(
-      { format: formatNamed('vhd'), options: {} },
+      { format: writableFormatNamed('vhd'), options: {} },
       new Uint8Array(5 * MiB).fill(1),
     );
     writeFileSync(path, bytes);
@@ -380,7 +383,7 @@ describeWith(['vhdiinfo', 'pyvhdi'], 'grown VHDs by libvhdi', () => {
   test.each(['dynamic', 'fixed'] as const)('%s', async (subformat) => {
     const path = temp('libvhdi.vhd');
     const guest = seededGuest(5 * MiB + 1536, 32);
-    const { bytes } = await writeImage({ format: formatNamed('vhd'), options: { subformat } }, guest);
+    const { bytes } = await writeImage({ format: writableFormatNamed('vhd'), options: { subformat } }, guest);
     writeFileSync(path, bytes);
     await resizeImage(path, 12 * MiB);
     expect(await vhdMediaSize(path)).toBe(12 * MiB);

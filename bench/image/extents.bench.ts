@@ -5,7 +5,7 @@
 
 import { GiB } from '../../src/binary/align.ts';
 import { planShape, planTasks } from '../../src/conversion/plan.ts';
-import { formatNamed } from '../../src/formats/index.ts';
+import { writableFormatNamed } from '../../src/formats/index.ts';
 import { createAllocationBits, freezeAllocation, markStored } from '../../src/image/allocation.ts';
 import type { DiskImage } from '../../src/image/image.ts';
 import { layOut } from '../../src/image/layout.ts';
@@ -18,7 +18,7 @@ const VIRTUAL_SIZE = 256 * GiB;
 
 /** An image of which the blocks that `isStored` names are stored. */
 async function imageOf(formatName: string, isStored: (block: number) => boolean): Promise<DiskImage> {
-  const format = formatNamed(formatName);
+  const format = writableFormatNamed(formatName);
   const writer = format.writer(VIRTUAL_SIZE, resolveOptions(format.createOptions, {}, format.name));
   if (writer.kind !== 'layout') throw new Error(`${formatName} is not laid out`);
   const bits = createAllocationBits(VIRTUAL_SIZE / writer.unit);

@@ -9,6 +9,7 @@ import {
   OptionError,
   parseOption,
   parseSize,
+  writableFormats,
 } from '../index.ts';
 import type { CliIo } from './io.ts';
 
@@ -58,7 +59,7 @@ export function outputFormat(named: FormatName | undefined, path: string): Forma
   const format = named ?? formatBySuffix(path)?.name;
   if (format) return format;
   throw new OptionError('bad-option', `The name ${path} does not tell a format.`, {
-    hint: `Say which with -O: ${formats.map(({ name }) => name).join(', ')}.`,
+    hint: `Say which with -O: ${writableFormats.map(({ name }) => name).join(', ')}.`,
   });
 }
 

@@ -79,19 +79,21 @@ function renderFormat(format: AnyFormat): string {
     ...Object.values(format.openOptions).map((option) => ({ option, use: 'read' })),
   ].map(({ option, use }) => `    -o ${option.name}=${option.values}  (${use}) ${option.about}\n`);
   const endings = format.suffixes.join(' ');
-  return `${names}: ${format.title} (${endings}${compression[format.compression]})\n${options.join('')}`;
+  const use = 'writer' in format ? '' : '; read only';
+  return `${names}: ${format.title} (${endings}${compression[format.compression]}${use})\n${options.join('')}`;
 }
 
 /** The formats as data. */
 export const formatsAsJson = (list: readonly AnyFormat[]): object[] =>
-  list.map(({ name, aliases, title, suffixes, compression, createOptions, openOptions }) => ({
-    name,
-    aliases,
-    title,
-    suffixes,
-    compression,
-    'create-options': optionsAsJson(createOptions),
-    'open-options': optionsAsJson(openOptions),
+  list.map((format) => ({
+    name: format.name,
+    aliases: format.aliases,
+    title: format.title,
+    suffixes: format.suffixes,
+    compression: format.compression,
+    writable: 'writer' in format,
+    'create-options': optionsAsJson(format.createOptions),
+    'open-options': optionsAsJson(format.openOptions),
   }));
 
 const optionsAsJson = (specs: AnyFormat['createOptions']): object[] =>

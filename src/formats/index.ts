@@ -1,7 +1,7 @@
 /** All formats: ONE LINE each. The CLI, the README's table, the contract tests and the benchmarks follow from it. */
 
-import { OptionError } from '../errors.ts';
-import type { Format } from '../image/format.ts';
+import { OptionError, UnsupportedFeatureError } from '../errors.ts';
+import type { Format, WritableFormat } from '../image/format.ts';
 import type { OptionValues } from '../image/options.ts';
 import { qcow2 } from './qcow2/index.ts';
 import { raw } from './raw/index.ts';
@@ -17,8 +17,11 @@ type Registered = (typeof registry)[number];
 /** The name of a format. */
 export type FormatName = Registered['name'];
 
+/** The name of a format that is written, not only read. */
+export type WritableName = Extract<Registered, { readonly writer: unknown }>['name'];
+
 /** What can be chosen when an image of format N is written. */
-export type CreateOptions<N extends FormatName> = Partial<
+export type CreateOptions<N extends WritableName> = Partial<
   OptionValues<Extract<Registered, { readonly name: N }>['createOptions']>
 >;
 
@@ -29,6 +32,21 @@ export type OpenOptions<N extends FormatName> = Partial<
 
 /** The formats without the types of their own options, for code that treats all alike. */
 export const formats = registry as unknown as readonly Format<FormatName>[];
+
+const isWritable = (format: Format<FormatName>): format is WritableFormat<WritableName> => 'writer' in format;
+
+/** Those of them that are written. */
+export const writableFormats: readonly WritableFormat<WritableName>[] = formats.filter(isWritable);
+
+/** The format of that name or alias, to write it. @throws OptionError `bad-option`, UnsupportedFeatureError */
+export function writableFormatNamed(name: string): WritableFormat<WritableName> {
+  const found = formatNamed(name);
+  if (isWritable(found)) return found;
+  throw new UnsupportedFeatureError('unsupported-feature', `Images of ${found.name} are read, not written.`, {
+    format: found.name,
+    hint: `Formats to write: ${writableFormats.map((format) => format.name).join(', ')}.`,
+  });
+}
 
 /** The format of that name or alias. @throws OptionError `bad-option` */
 export function formatNamed(name: string): Format<FormatName> {

@@ -1,4 +1,4 @@
-/** What a format is: how to recognise it, read it and write it. One folder each under `formats/`. */
+/** What a format is: how to recognise it, read it and, mostly, write it. One folder each under `formats/`. */
 
 import type { ByteEditor } from '../io/editor.ts';
 import type { ByteSource } from '../io/source.ts';
@@ -63,13 +63,6 @@ export interface Format<
    * @throws CorruptImageError, UnsupportedFeatureError, BudgetError, ImageIoError
    */
   open(source: ByteSource, options: OptionValues<OpenSpecs>, context?: OpenContext): Promise<ImageReader>;
-  /**
-   * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
-   * give the same writer on every thread.
-   * @param base what the image builds on, for formats with overlays only
-   * @throws OptionError when the format cannot hold the size, or options contradict each other
-   */
-  writer(virtualSize: number, options: OptionValues<CreateSpecs>, base?: OverlayBase): Writer;
   /** Are there images of this format that build on another one, the `base` of their writer? */
   readonly hasOverlays?: true;
   /**
@@ -88,7 +81,35 @@ export interface Format<
   grow?(file: ByteEditor, virtualSize: number): Promise<void>;
 }
 
+/** A format that is written, too. */
+export interface WritableFormat<
+  Name extends string = string,
+  OpenSpecs extends OptionSpecs = OptionSpecs,
+  CreateSpecs extends OptionSpecs = OptionSpecs,
+> extends Format<Name, OpenSpecs, CreateSpecs> {
+  /**
+   * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
+   * give the same writer on every thread.
+   * @param base what the image builds on, for formats with overlays only
+   * @throws OptionError when the format cannot hold the size, or options contradict each other
+   */
+  writer(virtualSize: number, options: OptionValues<CreateSpecs>, base?: OverlayBase): Writer;
+}
+
 /** Declares a format; infers the types of its options. */
 export const defineFormat = <const N extends string, O extends OptionSpecs, C extends OptionSpecs>(
-  format: Format<N, O, C>,
-): Format<N, O, C> => format;
+  format: WritableFormat<N, O, C>,
+): WritableFormat<N, O, C> => format;
+
+/** Declares a format that is read only. */
+export const defineReadOnlyFormat = <const N extends string, O extends OptionSpecs>(
+  format: Omit<
+    Format<N, O, Record<never, never>>,
+    'createOptions' | 'compression' | 'sizeUnit' | 'hasOverlays'
+  >,
+): Format<N, O, Record<never, never>> => ({
+  ...format,
+  createOptions: {},
+  compression: 'never',
+  sizeUnit: 1,
+});

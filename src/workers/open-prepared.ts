@@ -1,7 +1,7 @@
 /** Opens what makes the parts of a prepared output, on the thread that makes them. */
 
 import { ceilDiv } from '../binary/align.ts';
-import { formatNamed } from '../formats/index.ts';
+import { writableFormatNamed } from '../formats/index.ts';
 import { allocationBitsOver, freezeAllocation } from '../image/allocation.ts';
 import { layOut } from '../image/layout.ts';
 import type { Writer } from '../image/writer.ts';
@@ -11,7 +11,7 @@ import { openJobImage } from './job-image.ts';
 import type { PackJob, PreparedWriter, RenderJob } from './job-kinds.ts';
 
 const writerOf = ({ format, virtualSize, options }: PreparedWriter): Writer =>
-  formatNamed(format).writer(virtualSize, options);
+  writableFormatNamed(format).writer(virtualSize, options);
 
 export async function openRenderer({ image, writer, identity, stored, slots }: RenderJob): Promise<Renderer> {
   const layout = writerOf(writer);

@@ -2,13 +2,17 @@
 
 import { outputOver } from '../conversion/output.ts';
 import type { Workshop } from '../conversion/perform.ts';
-import { formatNamed } from '../formats/index.ts';
+import { writableFormatNamed } from '../formats/index.ts';
 import { openFileTarget } from '../io/file-target.ts';
 import type { Job } from './job.ts';
 import { openJobImage } from './job-image.ts';
 
 export async function openWorkshop({ source, target, writer, shared, ...settings }: Job): Promise<Workshop> {
-  const outputWriter = formatNamed(writer.format).writer(writer.virtualSize, writer.options, writer.base);
+  const outputWriter = writableFormatNamed(writer.format).writer(
+    writer.virtualSize,
+    writer.options,
+    writer.base,
+  );
   return {
     image: await openJobImage(source),
     target: openFileTarget(target.path, target),

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
-import { formats } from '../../src/index.ts';
+import { writableFormats } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
 import { seededGuest } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -25,7 +25,11 @@ beforeAll(() => {
   writeFileSync(temp('large'), seededGuest(60 * MiB, 4));
 });
 
-const kinds = [...formats.map(({ name }) => [name]), ['vhd', '-o', 'subformat=fixed'], ['qcow2', '-c']];
+const kinds = [
+  ...writableFormats.map(({ name }) => [name]),
+  ['vhd', '-o', 'subformat=fixed'],
+  ['qcow2', '-c'],
+];
 
 describe('to standard output', () => {
   it.each(kinds)('%s %s %s', async (format, ...flags) => {

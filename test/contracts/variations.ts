@@ -4,14 +4,14 @@
  */
 
 import { KiB, MiB } from '../../src/binary/align.ts';
-import { type CreateOptions, type FormatName, formats } from '../../src/formats/index.ts';
+import { type CreateOptions, type WritableName, writableFormats } from '../../src/formats/index.ts';
 import { type Recipe, writerFor } from '../support/memory-images.ts';
 
 export interface Variation extends Recipe {
   readonly name: string;
 }
 
-const choices: { readonly [N in FormatName]?: readonly CreateOptions<N>[] } = {
+const choices: { readonly [N in WritableName]?: readonly CreateOptions<N>[] } = {
   vhd: [{ subformat: 'fixed' }],
   qcow2: [
     { clusterSize: 512 },
@@ -30,12 +30,12 @@ const choices: { readonly [N in FormatName]?: readonly CreateOptions<N>[] } = {
   zvhd2: [{ compressionType: 'zlib' }],
 };
 
-const optionsOf = (name: FormatName): readonly Readonly<Record<string, unknown>>[] => [
+const optionsOf = (name: WritableName): readonly Readonly<Record<string, unknown>>[] => [
   {},
   ...(choices[name] ?? []),
 ];
 
-export const variations: readonly Variation[] = formats.flatMap((format) =>
+export const variations: readonly Variation[] = writableFormats.flatMap((format) =>
   optionsOf(format.name).map((options) => ({
     name: [format.name, ...Object.entries(options).map(([key, value]) => `${key}=${value}`)].join(' '),
     format,

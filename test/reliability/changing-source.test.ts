@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import type { Progress } from '../../src/conversion/run.ts';
 import { type ConvertOptions, convert } from '../../src/convert.ts';
-import { formatNamed } from '../../src/formats/index.ts';
+import { writableFormatNamed } from '../../src/formats/index.ts';
 import { openFileSource } from '../../src/io/file-source.ts';
 import type { ByteSource } from '../../src/io/source.ts';
 import { rejectionOf } from '../support/faults.ts';
@@ -16,7 +16,7 @@ import { tempFolder } from '../support/temp-folder.ts';
 const path = tempFolder();
 const source = path('source');
 
-const recipe: Recipe = { format: formatNamed('qcow2'), options: {} };
+const recipe: Recipe = { format: writableFormatNamed('qcow2'), options: {} };
 const imageOf = async (seed: number): Promise<Uint8Array> =>
   (await writeImage(recipe, diskOf(20 * MiB, [{ end: 20 * MiB, kind: 'repeat', seed }]).bytes)).bytes;
 /** Two images of the same length, on which all metadata agrees. */

@@ -12,9 +12,9 @@ import {
 import { performer } from '../../src/conversion/perform.ts';
 import { planShape, planTasks, type Task } from '../../src/conversion/plan.ts';
 import { createTurnstile } from '../../src/conversion/turnstile.ts';
-import type { FormatName } from '../../src/formats/index.ts';
+import type { WritableName } from '../../src/formats/index.ts';
 import { contentIdentity } from '../../src/identity.ts';
-import type { Format } from '../../src/image/format.ts';
+import type { WritableFormat } from '../../src/image/format.ts';
 import type { Identity } from '../../src/image/identity.ts';
 import { resolveOptions } from '../../src/image/options.ts';
 import type { Writer } from '../../src/image/writer.ts';
@@ -23,7 +23,7 @@ import { type OpenedImage, openImage } from '../../src/open.ts';
 
 /** What to write. */
 export interface Recipe {
-  readonly format: Format<FormatName>;
+  readonly format: WritableFormat<WritableName>;
   readonly options: Readonly<Record<string, unknown>>;
 }
 
