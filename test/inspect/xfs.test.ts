@@ -139,7 +139,9 @@ describeWith(['mkfs.xfs', 'xfs_db'], 'xfs', () => {
   for (const [name, args] of Object.entries(variants)) {
     it(`reads ${name}`, async () => {
       const path = await make(name, args);
-      await expectTree(fileTree((await openXfs(fileVolume(path, 64 * 1024 * 1024))).root, []));
+      const { root, needsRecovery } = await openXfs(fileVolume(path, 64 * 1024 * 1024));
+      expect(needsRecovery).toBe(false);
+      await expectTree(fileTree(root, []));
       const format = await query(path, ['path /many', 'p core.format']);
       expect(format).toContain(args.includes('size=2048') ? 'extents' : 'btree');
     });
@@ -250,10 +252,8 @@ async function survive(volume: CountedVolume): Promise<void> {
 }
 
 describe('an xfs that Linux wrote', () => {
-  const tree = async (): Promise<FileTree> => {
-    const bytes = fixtureBytes({ file: 'xfs/fragmented.img.gz' });
-    return fileTree((await openXfs(memoryVolume(bytes))).root, []);
-  };
+  const image = fixtureBytes({ file: 'xfs/fragmented.img.gz' });
+  const tree = async (): Promise<FileTree> => fileTree((await openXfs(memoryVolume(image))).root, []);
 
   it('has files with holes, whose extents fill a tree', async () => {
     const holes = (await (await tree()).find('/holes')) as FileNode;
@@ -278,10 +278,29 @@ describe('an xfs that Linux wrote', () => {
     expect(text(await (await tree()).readFile('/etc/os-release', 100))).toBe('ID=fragmented\n');
   });
 
+  it('was unmounted cleanly; without that record, its log would have to be replayed', async () => {
+    const bytes = image.slice();
+    expect((await openXfs(memoryVolume(bytes))).needsRecovery).toBe(false);
+    // Records of one operation, of which the flags stand at byte 9 of the block behind the header.
+    const buffer = Buffer.from(bytes.buffer);
+    let unmounts = 0;
+    for (
+      let at = buffer.indexOf('feedbabe', 0, 'hex');
+      at > 0;
+      at = buffer.indexOf('feedbabe', at + 512, 'hex')
+    ) {
+      if (buffer.readUInt32BE(at + 40) !== 1 || buffer[at + 512 + 9] !== 0x20) continue;
+      buffer[at + 512 + 9] = 0;
+      unmounts++;
+    }
+    expect(unmounts).toBeGreaterThan(0);
+    expect((await openXfs(memoryVolume(bytes))).needsRecovery).toBe(true);
+  });
+
   it('has a link that stands outside of its inode, with a checksum', async () => {
     expect((await (await tree()).find('/'))?.kind).toBe('directory');
     expect(text(await (await tree()).readFile('/long', 100))).toBe('ID=fragmented\n');
-    const bytes = fixtureBytes({ file: 'xfs/fragmented.img.gz' });
+    const bytes = image.slice();
     const at = Buffer.from(bytes).indexOf('XSLM');
     bytes[at + 200] = (bytes[at + 200] as number) ^ 1;
     const other = fileTree((await openXfs(memoryVolume(bytes))).root, []);

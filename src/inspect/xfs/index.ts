@@ -8,11 +8,12 @@ import type { Volume } from '../volume.ts';
 import { runAt } from './block-map.ts';
 import { type DirectoryEntry, entriesOf, shortEntries } from './directory.ts';
 import { type Inode, readInode } from './inode.ts';
+import { needsReplay } from './log.ts';
 import { corrupt, isSealed, openSuperblock, type XfsFilesystem } from './superblock.ts';
 
 export interface Xfs {
   readonly root: FileNode;
-  /** The filesystem asks for a repair. Whether its log holds changes is not looked at. */
+  /** The newest changes are in the log, which is not read; or the filesystem asks for a repair. */
   readonly needsRecovery: boolean;
 }
 
@@ -24,7 +25,7 @@ export async function openXfs(volume: Volume): Promise<Xfs> {
   const fs = await openSuperblock(volume);
   const root = nodeOf(fs, await readInode(fs, fs.rootInode));
   if (root.kind !== 'directory') throw corrupt('bad-table', 'The root is not a directory.');
-  return { root, needsRecovery: fs.needsRepair };
+  return { root, needsRecovery: fs.needsRepair || (await needsReplay(fs)) };
 }
 
 const decoder = new TextDecoder();

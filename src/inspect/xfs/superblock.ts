@@ -20,6 +20,9 @@ export interface XfsFilesystem {
   /** Of an allocation group; addresses leave room for 2^agBlockLog. */
   readonly agBlocks: number;
   readonly agBlockLog: number;
+  /** Address of the log, 0 when it is on another disk; and its length in blocks. */
+  readonly logStart: number;
+  readonly logBlocks: number;
   readonly inodeSize: number;
   readonly inodesPerBlockLog: number;
   readonly rootInode: number;
@@ -69,6 +72,8 @@ export async function openSuperblock(volume: Volume): Promise<XfsFilesystem> {
     blockCount: record.dblocks,
     agBlocks: record.agBlocks,
     agBlockLog: record.agBlockLog,
+    logStart: record.logStart,
+    logBlocks: record.logBlocks,
     inodeSize: record.inodeSize,
     inodesPerBlockLog: record.inodesPerBlockLog,
     rootInode: record.rootInode,
