@@ -67,7 +67,8 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
   } as ConvertOptions; // checked against the declarations of the formats by the library
 }
 
-function compression(output: FormatName): { readonly compress?: true } {
+/** `-c`, for a format. @throws OptionError `bad-option` for one that has no compression */
+export function compression(output: FormatName): { readonly compress?: true } {
   const kind = formatNamed(output).compression;
   if (kind !== 'never') return kind === 'optional' ? { compress: true } : {};
   throw new OptionError('bad-option', `-c: ${output} has no compression.`, {

@@ -30,6 +30,12 @@ export function countArgument(text: string): number {
   return Number(text);
 }
 
+/** For commander: how often something is tried again. */
+export function retriesArgument(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError('Expected a whole number, 0 to 999.');
+  return Number(text);
+}
+
 /** For commander: a format's name or alias. */
 export function formatArgument(text: string): FormatName {
   try {

@@ -1,19 +1,30 @@
 /** What images may do: a command that prints the limits in its help keeps each of them. */
 
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CliIo } from '../../src/cli/io.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { createImage } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
+import { CREDENTIALS, type S3Server, startS3Server } from '../support/s3-server.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
 const [base, middle, top] = ['base.qcow2', 'middle.qcow2', 'top.qcow2'].map(temp) as [string, string, string];
 
+let store: S3Server;
+
 beforeAll(async () => {
+  store = await startS3Server({ checksSignatures: true });
+  vi.stubEnv('AWS_ACCESS_KEY_ID', CREDENTIALS.accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', CREDENTIALS.secretAccessKey);
   await createImage(base, { format: 'qcow2', size: 2 ** 30 });
   await createImage(middle, { format: 'qcow2', backing: { file: 'base.qcow2', format: 'qcow2' } });
   await createImage(top, { format: 'qcow2', backing: { file: 'middle.qcow2', format: 'qcow2' } });
+});
+
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await store.close();
 });
 
 /** What each command needs beside the image. */
@@ -24,6 +35,7 @@ const commands: Readonly<Record<string, (image: string) => string[]>> = {
   cat: (image) => ['cat', '--length', '1', image],
   map: (image) => ['map', image],
   measure: (image) => ['measure', '-O', 'raw', image],
+  upload: (image) => ['upload', '--endpoint', store.endpoint, image, 's3://images/output.zvhd2'],
 };
 
 it('are all commands with limits', () => {

@@ -111,7 +111,7 @@ export function addConvert(program: Command, io: CliIo): Command {
 }
 
 /** @throws OptionError `bad-option` */
-function requireSources(sources: readonly string[]): readonly string[] {
+export function requireSources(sources: readonly string[]): readonly string[] {
   if (sources.length > 0) return sources;
   throw new OptionError('bad-option', 'There is no image to read, or no file to write.', {
     hint: 'Name both: diskimg convert <source> <destination>.',
