@@ -90,6 +90,8 @@ export interface SystemFacts {
   readonly fstabDevices?: readonly { readonly line: number; readonly text: string }[];
   /** The initramfs that was looked at. */
   readonly initramfs?: string;
+  /** It was read in part, for it is long or broken: drivers that are not listed may be in it. */
+  readonly isInitramfsPartial?: true;
   /** `virtio_blk` and the like, in it or built into the kernel; empty where none was found. Left out: not looked at. */
   readonly virtioDrivers?: readonly string[];
   readonly hasCloudInit?: boolean;

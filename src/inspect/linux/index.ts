@@ -89,7 +89,7 @@ async function driversOf(
   boot: readonly string[],
   version: string | undefined,
   findings: Findings,
-): Promise<Pick<SystemFacts, 'initramfs' | 'virtioDrivers'>> {
+): Promise<Pick<SystemFacts, 'initramfs' | 'isInitramfsPartial' | 'virtioDrivers'>> {
   const found = new Set<string>();
   const builtIn =
     version === undefined
@@ -117,8 +117,8 @@ async function driversOf(
     }
     return true;
   });
+  if (isWhole === true) return { initramfs: path, virtioDrivers: sorted() };
   // What was found is so; what was not may stand in what was not looked at.
-  return isWhole === true || found.size > 0
-    ? { initramfs: path, virtioDrivers: sorted() }
-    : { initramfs: path };
+  const drivers = found.size > 0 ? { virtioDrivers: sorted() } : {};
+  return { initramfs: path, isInitramfsPartial: true, ...drivers };
 }
