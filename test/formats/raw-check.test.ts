@@ -61,6 +61,17 @@ const seal =
     return disk;
   };
 
+/** Changes an entry of the primary copy, and seals it. */
+const sealed = (poke: Poke): Poke =>
+  all(
+    poke,
+    (disk) => {
+      disk.writeUInt32LE(crc32(disk.subarray(1024, 1024 + 128 * 128)), 512 + 88);
+      return disk;
+    },
+    seal(1),
+  );
+
 describe('GPT', () => {
   it('is sound', async () => expect((await checkImage(gptDisk(), { format: 'raw' })).findings).toEqual([]));
   testFindings('raw', gptDisk, [
@@ -80,10 +91,11 @@ describe('GPT', () => {
     'raw',
     gptDisk,
     [
-      ['partition', 'past the end', le64(1024 + 128 + 40, 4000), 'warning', 'partition-past-end'],
-      ['partition', 'on another', le64(1024 + 128 + 32, 99), 'warning', 'partition-overlap'],
+      ['partition', 'past the end', sealed(le64(1024 + 128 + 40, 4000)), 'warning', 'partition-past-end'],
+      ['partition', 'on another', sealed(le64(1024 + 128 + 32, 99)), 'warning', 'partition-overlap'],
+      ['partition', 'backwards', sealed(le64(1024 + 128 + 40, 98)), 'corruption', 'bad-table'],
     ],
-    { beside: ['bad-checksum'] },
+    { beside: ['partition-table'] }, // the backup tells otherwise
   );
 });
 

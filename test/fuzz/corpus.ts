@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import { KiB, MiB } from '../../src/binary/align.ts';
 import { crc32 } from '../../src/binary/crc32.ts';
 import type { FormatName } from '../../src/formats/index.ts';
-import { gptHeader } from '../../src/formats/raw/check-gpt.ts';
+import { gptHeader } from '../../src/image/partition-table/gpt.ts';
 import { variations } from '../contracts/variations.ts';
 import { type Anatomy, anatomyOf } from '../support/anatomy.ts';
 import { fixtureBytes, fixtures } from '../support/fixtures.ts';

@@ -15,13 +15,13 @@ import {
   featureHeader,
   snapshotHeader,
 } from '../../src/formats/qcow2/structs.ts';
-import { gptHeader } from '../../src/formats/raw/check-gpt.ts';
 import { vdiHeader } from '../../src/formats/vdi/structs.ts';
 import { parentLocator } from '../../src/formats/vhd/parent.ts';
 import { dynamicHeader, vhdFooter } from '../../src/formats/vhd/structs.ts';
 import { PAGE, streamFooter } from '../../src/formats/zvhd-stream/footer.ts';
 import { recordHeader, recordLength } from '../../src/formats/zvhd-stream/record.ts';
 import { indexEntry } from '../../src/formats/zvhd2/structs.ts';
+import { gptHeader } from '../../src/image/partition-table/gpt.ts';
 
 export type Endian = 'big' | 'little';
 
