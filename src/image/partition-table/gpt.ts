@@ -8,7 +8,7 @@ import { crc32 } from '../../binary/crc32.ts';
 import { guidText } from '../../binary/guid.ts';
 import { bits64, bytes, chars, type Decoded, struct, u32, u64 } from '../../binary/struct.ts';
 import { CorruptImageError } from '../../errors.ts';
-import { exactOrNone, type ReportFlaw, type TableDisk, type TablePartition } from './table.ts';
+import { exactOrNone, type ReportFlaw, reportPlaces, type TableDisk, type TablePartition } from './table.ts';
 
 export const gptHeader = struct('GPT header', 92, 'little', {
   signature: chars(0, 8), // 'EFI PART'
@@ -61,7 +61,7 @@ interface Copy {
   readonly isSound: boolean;
 }
 
-/** The table of the disk by the copy that is sound, the primary one first; undefined where there is none. */
+/** The table of the disk by the copy that is sound, the primary one first; undefined where there is none. Both are checked. */
 export async function readGpt(disk: TableDisk, report: ReportFlaw): Promise<Gpt | undefined> {
   for (const sectorSize of SECTOR_SIZES) {
     const lastSector = alignUp(disk.size + 1, sectorSize) - 2 * sectorSize;
@@ -74,16 +74,24 @@ export async function readGpt(disk: TableDisk, report: ReportFlaw): Promise<Gpt 
     if (used === undefined) continue;
     reportCopies(disk, primary, backup, named, lastSector, report);
     const { header } = used;
+    const partitions = decodeEntries(used, sectorSize, report);
+    reportPlaces(partitions, disk.size, report);
+    const other = used === primary ? backup : primary;
+    if (other !== undefined && !haveSameEntries(used, other))
+      reportPlaces(decodeEntries(other, sectorSize, report), disk.size, report);
     const entriesLength = header.entryCount * header.entrySize;
     return {
       sectorSize,
       diskId: guidText(header.diskGuid),
-      partitions: decodeEntries(used, sectorSize, report),
+      partitions,
       tailLength: used.entries === undefined ? 0 : (1 + ceilDiv(entriesLength, sectorSize)) * sectorSize,
     };
   }
   return undefined;
 }
+
+const haveSameEntries = (a: Copy, b: Copy): boolean =>
+  a.header.entriesCrc === b.header.entriesCrc && a.isSound && b.isSound;
 
 function reportCopies(
   disk: TableDisk,

@@ -36,7 +36,6 @@ export async function readPartitionTable(
     const message = 'There is a GPT, but no protective MBR before it.';
     report({ code: 'gpt-no-protective-mbr', severity: 'warning', message, offset: 0 });
   }
-  reportPlaces(gpt.partitions, disk.size, report);
   const isHybrid = mbr?.primary.some(({ type }) => type !== GPT_PROTECTIVE) ?? false;
   return { kind: isHybrid ? 'hybrid' : 'gpt', ...gpt };
 }
