@@ -213,7 +213,7 @@ function decodeEntries({ header, entries }: Copy, sectorSize: number, report: Re
     // Numbers that are not exact are past the end of any disk.
     const start = Number(entry.firstLba) * sectorSize;
     const end = (Number(entry.lastLba) + 1) * sectorSize;
-    if (end <= start) {
+    if (entry.lastLba < entry.firstLba) {
       const message = `Partition ${number} ends before it begins.`;
       report({ code: 'partition-reversed', severity: 'error', message, offset: entryOffset });
     }

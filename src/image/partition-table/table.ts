@@ -77,9 +77,7 @@ export function reportPlaces(
   diskSize: number,
   report: ReportFlaw,
 ): void {
-  const sorted = partitions
-    .filter(({ isExtended, start, end }) => !isExtended && start < end)
-    .sort((a, b) => a.start - b.start);
+  const sorted = partitions.filter(({ isExtended }) => !isExtended).sort((a, b) => a.start - b.start);
   let before: TablePartition | undefined;
   for (const partition of sorted) {
     const { number, start, end, entryOffset } = partition;
