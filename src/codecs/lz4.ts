@@ -7,6 +7,8 @@ export const LZ4_LEGACY_BLOCK = 8 * 1024 * 1024;
 /** LZ4_COMPRESSBOUND of a block. */
 export const LZ4_LEGACY_BOUND = LZ4_LEGACY_BLOCK + Math.floor(LZ4_LEGACY_BLOCK / 255) + 16;
 
+/** Up to this many bytes a loop is faster than a call. */
+const SHORT = 32;
 /** Matches are never shorter. */
 const MIN_MATCH = 4;
 
@@ -28,7 +30,8 @@ export function unpackLz4Block(packed: Uint8Array, into: Uint8Array): number {
     const token = packed[at++] as number;
     const literals = lengthFrom(token >> 4);
     if (literals > packed.length - at || literals > into.length - end) throw broken('literals pass its end');
-    into.set(packed.subarray(at, at + literals), end);
+    if (literals > SHORT) into.set(packed.subarray(at, at + literals), end);
+    else for (let i = 0; i < literals; i++) into[end + i] = packed[at + i] as number;
     at += literals;
     end += literals;
     if (at === packed.length) return end;
@@ -38,7 +41,7 @@ export function unpackLz4Block(packed: Uint8Array, into: Uint8Array): number {
     const length = lengthFrom(token & 15) + MIN_MATCH;
     if (offset === 0 || offset > end) throw broken('a match reaches before its start');
     if (length > into.length - end) throw broken('a match passes its end');
-    if (offset >= length) into.copyWithin(end, end - offset, end - offset + length);
+    if (offset >= length && length > SHORT) into.copyWithin(end, end - offset, end - offset + length);
     else for (let i = 0; i < length; i++) into[end + i] = into[end + i - offset] as number;
     end += length;
   }
