@@ -112,7 +112,7 @@ async function openObs(
     ...(OBS_SECURITY_TOKEN && { security_token: OBS_SECURITY_TOKEN }),
     server,
     ...(region && { region }),
-    ...(pathStyle && { path_style: true }),
+    ...((pathStyle ?? isBareAddress(server)) && { path_style: true }),
     ssl_verify: true, // the client does not by default
     timeout: SILENCE_MS / 1000,
     long_conn_param: 0,

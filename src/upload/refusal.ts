@@ -78,6 +78,6 @@ function textOf(headers: Readonly<Record<string, unknown>> | undefined, name: st
 /** An answer that lacks what it must have: perhaps another server's. */
 export const emptyAnswer = (what: string, field: string): StoreError =>
   new StoreError(`${what}: the answer has no ${field}.`, {
-    isTransient: true,
+    isTransient: false,
     hint: 'Check the endpoint: this may not be an object store.',
   });

@@ -149,14 +149,16 @@ async function putParts(
 ): Promise<readonly StoredPart[]> {
   const stored = new Map(kept);
   let storedBytes = sizeOf([...kept.values()]);
-  let madeOfGuest = 0;
+  /** Of a sequential output: so many guest bytes have become so many bytes of the file. */
+  let made = { doneBytes: 0, madeBytes: 0 };
+  let doneBytes = 0;
 
   const tell = (): void => {
     const totalBytes = output.virtualSize;
-    const doneBytes =
-      output.kind === 'sequential'
-        ? madeOfGuest
-        : Math.floor(totalBytes * (output.size === 0 ? 1 : storedBytes / output.size));
+    const [guest, file] =
+      output.kind === 'sequential' ? [made.doneBytes, made.madeBytes] : [totalBytes, output.size];
+    const share = file === 0 ? 1 : Math.min(1, storedBytes / file);
+    doneBytes = Math.max(doneBytes, Math.floor(guest * share));
     onProgress?.({ doneBytes, totalBytes, storedBytes, storedParts: stored.size });
   };
 
@@ -185,8 +187,8 @@ async function putParts(
       skip,
       found,
       signal,
-      onProgress: ({ doneBytes }) => {
-        madeOfGuest = doneBytes;
+      onProgress: (progress) => {
+        made = progress;
       },
     });
     for await (const part of orEmpty(parts, skip)) {
