@@ -18,9 +18,10 @@ const temp = tempFolder();
 const BIG = Uint8Array.from({ length: 700_001 }, (_, index) => (index * 31 + (index >> 8)) % 251);
 /** Too long for an inode of 256 bytes. mkfs.xfs 6.1 leaves the headers out of longer ones, with version 5. */
 const LONG_LINK = `${'x/../'.repeat(40)}etc/os-release`;
-/** Directories of one block, of several, and of so many that their extents fill a tree. */
-const DIRECTORIES = { few: 20, some: 300, many: 1300 } as const;
-const nameIn = (directory: string, index: number): string => `${directory}-${'n'.repeat(180)}-${index}`;
+/** Directories of one block, of several, of so many that their extents fill a tree, and with gaps of all sizes. */
+const DIRECTORIES = { few: 20, some: 300, many: 1300, mixed: 900 } as const;
+const nameIn = (directory: string, index: number): string =>
+  `${directory}-${'n'.repeat(directory === 'mixed' ? (index * index) % 61 : 180)}-${index}`;
 
 /** The description of a filesystem that mkfs.xfs takes (its manual page, "-p"). */
 function prototype(): string {
@@ -68,7 +69,18 @@ const text = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 
 async function expectTree(tree: FileTree): Promise<void> {
-  expect(await tree.list('/')).toEqual(['big', 'etc', 'few', 'lib', 'long', 'many', 'some', 'usr', 'x']);
+  expect(await tree.list('/')).toEqual([
+    'big',
+    'etc',
+    'few',
+    'lib',
+    'long',
+    'many',
+    'mixed',
+    'some',
+    'usr',
+    'x',
+  ]);
   expect(text(await tree.readFile('/etc/os-release', 1000))).toBe('ID=debian\n');
   expect(text(await tree.readFile('/lib/os-release', 5))).toBe('ID=de');
   expect(text(await tree.readFile('/long', 9))).toBe('ID=debian');

@@ -50,13 +50,14 @@ export function entriesOf(fs: XfsFilesystem, inode: Inode, block: Uint8Array): D
   const end = block.length - indexed;
   const entries: DirectoryEntry[] = [];
   for (let at = fs.hasChecksums ? HEADER_V5 : HEADER; at < end; ) {
-    if (at + 16 > end) throw broken();
+    if (at + 8 > end) throw broken();
     if (view.getUint16(at) === FREE) {
       const length = view.getUint16(at + 2);
       if (length < 8 || length % 8 !== 0) throw broken();
       at += length;
       continue;
     }
+    if (at + 16 > end) throw broken();
     const nameLength = view.getUint8(at + 8);
     // Number, length of the name, name, kind of file, and the entry's own place, up to a multiple of 8.
     const length = Math.ceil((8 + 1 + nameLength + (fs.hasFileType ? 1 : 0) + 2) / 8) * 8;
