@@ -7,13 +7,19 @@ import { CancelledError, ImageError, requireNotAborted, withName } from './error
 import type { FormatName } from './formats/index.ts';
 import type { Extent } from './image/extent.ts';
 import type { Note } from './image/reader.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
+import {
+  type ImageInput,
+  type OpenedImage,
+  type OpenImageOptions,
+  openImage,
+  threadsToRead,
+} from './open.ts';
 import { comparer } from './scan/compare.ts';
 import { type Differences, joined } from './scan/differences.ts';
 import { planComparison } from './scan/plan-comparison.ts';
 import type { ReadingProgress } from './scan/progress.ts';
 import type { CompareJob } from './workers/job-kinds.ts';
-import { availableThreads, createPool, requireThreads } from './workers/pool.ts';
+import { createPool, requireThreads } from './workers/pool.ts';
 
 export interface CompareOptions {
   /** How to open the first image; by default its bytes tell. */
@@ -123,7 +129,10 @@ async function differences(
   // Every thread decodes a sequential image from its start.
   const isSequential = a.isSequential || b.isSequential;
   const startPool = (images: CompareJob['images']) => () =>
-    createPool({ kind: 'compare', images }, isSequential ? 1 : (threads ?? availableThreads()));
+    createPool(
+      { kind: 'compare', images },
+      isSequential ? 1 : (threads ?? Math.max(threadsToRead(a), threadsToRead(b))),
+    );
   const shape = planShape(a.unit, Math.max(SECTOR, planShape(b.unit, 1).alignment));
   const size = Math.max(a.virtualSize, b.virtualSize);
   const { tasks, executor } = await staffed(

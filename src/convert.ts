@@ -22,12 +22,18 @@ import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
 import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
+import {
+  type ImageInput,
+  type OpenedImage,
+  type OpenImageOptions,
+  openImages,
+  threadsToRead,
+} from './open.ts';
 import { type BackingFile, type ChainBase, findInChain, overlayBase } from './overlay-base.ts';
 import { sameDigest } from './verify.ts';
 import type { Job } from './workers/job.ts';
 import type { JobImage } from './workers/job-image.ts';
-import { availableThreads, createPool, requireThreads } from './workers/pool.ts';
+import { createPool, requireThreads } from './workers/pool.ts';
 
 /** A format, and what can be chosen when it is written. */
 export type OutputFormat = {
@@ -196,8 +202,11 @@ const isList = (input: ImageInput | readonly ImageInput[]): input is readonly Im
 /** All files that are read. */
 function filesOf(image: JobImage): string[] {
   if ('parts' in image) return image.parts.flatMap(filesOf);
-  const { path, dataFile, backing } = image;
-  return [path, ...(dataFile ? [dataFile.path] : []), ...(backing ? filesOf(backing) : [])];
+  const { dataFile, backing } = image;
+  const own = [image, ...(dataFile ? [dataFile] : [])].flatMap(({ descriptor }) =>
+    descriptor.kind === 'file' ? [descriptor.path] : [],
+  );
+  return [...own, ...(backing ? filesOf(backing) : [])];
 }
 
 /** What the output builds on, and where that stands in the input's chain. */
@@ -254,7 +263,9 @@ async function writeImage(
     // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
     return createPool(
       job,
-      image.isSequential && writer.kind === 'layout' ? 1 : (threads ?? defaultThreads(writer, flushes)),
+      image.isSequential && writer.kind === 'layout'
+        ? 1
+        : (threads ?? threadsToRead(image) + waitingThreads(writer, flushes)),
     );
   };
   const target = openFileTarget(file.partialPath, { direct: false });
@@ -313,7 +324,5 @@ function requireSparseSize(size: number): number {
  * Where much is written around the page cache, one thread more than cores: one that waits for the disk leaves its core
  * to another. In the cache more threads only wait for each other.
  */
-function defaultThreads(writer: Writer, flushes: boolean): number {
-  const waitsForDisk = writer.kind === 'layout' && flushes;
-  return availableThreads() + (waitsForDisk ? 1 : 0);
-}
+const waitingThreads = (writer: Writer, flushes: boolean): number =>
+  writer.kind === 'layout' && flushes ? 1 : 0;

@@ -10,12 +10,18 @@ import { requireNotAborted } from './errors.ts';
 import type { FormatName } from './formats/index.ts';
 import type { Extent } from './image/extent.ts';
 import type { Note } from './image/reader.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
+import {
+  type ImageInput,
+  type OpenedImage,
+  type OpenImageOptions,
+  openImage,
+  threadsToRead,
+} from './open.ts';
 import { DIGEST_BLOCK, digester } from './scan/digest.ts';
 import { type LoadTask, loadedParts, loader } from './scan/load.ts';
 import type { ReadingProgress } from './scan/progress.ts';
 import type { DigestJob, LoadJob } from './workers/job-kinds.ts';
-import { availableThreads, createPool, requireThreads, windowOf } from './workers/pool.ts';
+import { createPool, requireThreads, windowOf } from './workers/pool.ts';
 
 /** `diskimg`: see {@link digestImage}. `sha256`: of all guest bytes, as `sha256sum` computes it of a raw image. */
 export type DigestAlgorithm = 'diskimg' | 'sha256';
@@ -136,8 +142,8 @@ const extentsUpTo = (image: OpenedImage, virtualSize: number): AsyncIterable<Ext
   image.extents(0, Math.min(image.virtualSize, virtualSize));
 
 /** Every thread decodes a sequential image from its start. */
-const threadsFor = ({ isSequential }: OpenedImage, { threads }: DigestOptions): number =>
-  isSequential ? 1 : (threads ?? availableThreads());
+const threadsFor = (image: OpenedImage, { threads }: DigestOptions): number =>
+  image.isSequential ? 1 : (threads ?? threadsToRead(image));
 
 /** What comes of the tasks, in their order. */
 async function* results<T extends Task, R>(

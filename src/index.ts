@@ -55,7 +55,8 @@ export { formatSize, type Option, type OptionSpecs, parseOption, parseSize } fro
 export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/reader.ts';
 export { type ImageInfo, imageInfo } from './info.ts';
 export { type FileJournal, fileJournal } from './io/file-journal.ts';
-export type { ByteRange, ByteSource, SourceDescriptor } from './io/source.ts';
+export type { HttpOptions } from './io/http-source.ts';
+export type { ByteRange, ByteSource, FileDescriptor, HttpDescriptor, SourceDescriptor } from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
@@ -75,6 +76,7 @@ export type { OutputPlan } from './prepared/plan.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';
+export type { SourceInput, SourceOptions } from './sources.ts';
 export type { Journal } from './upload/journal.ts';
 export { type ObsClientLike, type ObsStoreOptions, obsStore } from './upload/obs-store.ts';
 export type { RetryNotice } from './upload/retry.ts';

@@ -14,7 +14,7 @@ import { type DiskImage, diskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { BackingReference } from './image/reader.ts';
 import type { ByteSource } from './io/source.ts';
-import { openSource, probe } from './probe.ts';
+import { probe } from './probe.ts';
 import {
   type Chain,
   chainName,
@@ -23,10 +23,11 @@ import {
   requireNextInChain,
   resolveReference,
 } from './references.ts';
+import { openSource, type SourceInput, type SourceOptions } from './sources.ts';
 import type { JobImage, JobLayer } from './workers/job-image.ts';
+import { availableThreads } from './workers/pool.ts';
 
-/** A path, a `file:` URL, the bytes themselves, or anything with a size that can be read. */
-export type ImageInput = string | URL | Uint8Array | ByteSource;
+export type ImageInput = SourceInput;
 
 /** A format, and what can be chosen when it is read. */
 type InputFormat = {
@@ -34,21 +35,22 @@ type InputFormat = {
 }[FormatName];
 
 /** How to open an image. Without `format` its bytes tell; raw is what nothing else answers for. */
-export type OpenImageOptions = ReferenceRules & {
-  /**
-   * Read on past damage: the image is opened if any of it can be read, and what cannot be fails when it is asked for.
-   */
-  readonly salvage?: boolean;
-  /** The largest disk that is read, in bytes; 64 TiB by default. */
-  readonly maxVirtualSize?: number;
-  /** Bytes that the tables of an image may take in memory; 512 MiB by default. */
-  readonly maxMetadataBytes?: number;
-  /**
-   * Open what is needed to describe and check the image, and nothing that it names. Reading guest data then throws
-   * what stands in its way, if anything does.
-   */
-  readonly metadataOnly?: boolean;
-} & (InputFormat | { readonly format?: undefined; readonly options?: OpenOptions<FormatName> });
+export type OpenImageOptions = ReferenceRules &
+  SourceOptions & {
+    /**
+     * Read on past damage: the image is opened if any of it can be read, and what cannot be fails when it is asked for.
+     */
+    readonly salvage?: boolean;
+    /** The largest disk that is read, in bytes; 64 TiB by default. */
+    readonly maxVirtualSize?: number;
+    /** Bytes that the tables of an image may take in memory; 512 MiB by default. */
+    readonly maxMetadataBytes?: number;
+    /**
+     * Open what is needed to describe and check the image, and nothing that it names. Reading guest data then throws
+     * what stands in its way, if anything does.
+     */
+    readonly metadataOnly?: boolean;
+  } & (InputFormat | { readonly format?: undefined; readonly options?: OpenOptions<FormatName> });
 
 /** An opened image, and how it was opened. */
 export interface OpenedImage extends DiskImage {
@@ -70,7 +72,7 @@ export interface OpenedImage extends DiskImage {
  * @throws OptionError for an option that the format does not have
  */
 export async function openImage(input: ImageInput, options: OpenImageOptions = {}): Promise<OpenedImage> {
-  const source = await openSource(input);
+  const source = await openSource(input, options);
   return openLayer(source, options, []);
 }
 
@@ -157,7 +159,7 @@ export async function openImages(
 async function openNamedDataFile(
   name: string,
   owner: ByteSource,
-  rules: ReferenceRules,
+  rules: ReferenceRules & SourceOptions,
 ): Promise<ByteSource> {
   const reference: Reference = { kind: 'data-file', name, from: owner.name };
   const missing = (hint: string) =>
@@ -166,7 +168,7 @@ async function openNamedDataFile(
       `The guest data is in another file, ${JSON.stringify(name)}.`,
       { hint },
     );
-  return openSource(await resolveReference([reference], owner, rules, missing));
+  return openSource(await resolveReference([reference], owner, rules, missing), rules);
 }
 
 async function openBacking(
@@ -184,7 +186,7 @@ async function openBacking(
   const { format: _, options: __, ...inherited } = options;
   const known = format === undefined ? undefined : backingFormat(format);
   const image = await openLayer(
-    await openSource(found),
+    await openSource(found, options),
     {
       ...inherited,
       ...(known !== undefined && { format: known }),
@@ -247,5 +249,12 @@ function threadImage(
   };
 }
 
-const jobFile = ({ descriptor, size }: ByteSource) =>
-  descriptor && { path: descriptor.path, size, version: descriptor.version };
+const jobFile = ({ descriptor, size }: ByteSource) => descriptor && { descriptor, size };
+
+/** Threads that wait for a server leave their cores to others. */
+const THREADS_THAT_WAIT = 4;
+
+/** How many threads read an image, unless the caller says: as many as the machine runs at once, and more for a far one. */
+export const threadsToRead = ({ sources }: DiskImage): number =>
+  availableThreads() +
+  (sources.some(({ descriptor }) => descriptor?.kind === 'http') ? THREADS_THAT_WAIT : 0);

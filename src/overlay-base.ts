@@ -9,6 +9,7 @@ import type { OverlayBase } from './image/overlay.ts';
 import { realPathOf } from './io/file-gate.ts';
 import { requireOtherFile } from './io/file-output.ts';
 import { lastModified } from './io/file-source.ts';
+import { pathOf } from './io/source.ts';
 import { openImage } from './open.ts';
 
 export interface BackingFile {
@@ -79,7 +80,8 @@ export async function findInChain(image: DiskImage, path: string, { file }: Back
   const wanted = await realPathOf(resolve(dirname(path), file));
   let depth = 1;
   for (let below = image.backing; below; below = below.backing) {
-    const found = below.source.descriptor && (await realPathOf(below.source.descriptor.path));
+    const lower = pathOf(below.source);
+    const found = lower && (await realPathOf(lower));
     if (found === wanted) return { depth, virtualSize: below.virtualSize };
     depth += 1;
   }

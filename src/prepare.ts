@@ -19,7 +19,13 @@ import { type Layout, layOut } from './image/layout.ts';
 import { resolveOptions } from './image/options.ts';
 import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImages } from './open.ts';
+import {
+  type ImageInput,
+  type OpenedImage,
+  type OpenImageOptions,
+  openImages,
+  threadsToRead,
+} from './open.ts';
 import { addressableOutput } from './prepared/addressable.ts';
 import { fingerprintOf, requireSameSource } from './prepared/fingerprint.ts';
 import { encodeStored, markStoredRuns } from './prepared/lengths.ts';
@@ -28,7 +34,7 @@ import { identityOfPlan, type OutputPlan, planIdentity, requirePlan } from './pr
 import { sequentialOutput } from './prepared/sequential.ts';
 import type { JobImage } from './workers/job-image.ts';
 import type { SurveyJob } from './workers/job-kinds.ts';
-import { availableThreads, createPool, requireThreads } from './workers/pool.ts';
+import { createPool, requireThreads } from './workers/pool.ts';
 import { openAppendShop, openRenderShop, type Reading } from './workers/shops.ts';
 
 /** What is to be made: a format with its options, or a plan that an earlier `prepare` has made. */
@@ -91,7 +97,7 @@ export async function prepare(
   try {
     const source: Source = {
       image,
-      threads: image.isSequential ? 1 : (options.threads ?? availableThreads()),
+      threads: image.isSequential ? 1 : (options.threads ?? threadsToRead(image)),
       maxExpansion: options.maxExpansion ?? MAX_EXPANSION,
       signal: options.signal,
     };

@@ -1,23 +1,9 @@
-/** What an input is: the bytes behind it, and the format that answers for them. */
+/** Which format answers for the bytes of a source. */
 
-import { fileURLToPath } from 'node:url';
-import { OptionError, UnknownFormatError } from './errors.ts';
+import { UnknownFormatError } from './errors.ts';
 import { type FormatName, formatBySuffix, formatNamed, formats } from './formats/index.ts';
 import { type Format, PROBE_LENGTH, type ProbeSample } from './image/format.ts';
-import { openFileSource } from './io/file-source.ts';
-import { memorySource } from './io/memory.ts';
 import type { ByteSource } from './io/source.ts';
-
-/** @throws ImageIoError, OptionError for a URL of another kind than `file:` */
-export async function openSource(input: string | URL | Uint8Array | ByteSource): Promise<ByteSource> {
-  if (typeof input === 'string') return openFileSource(input);
-  if (input instanceof Uint8Array) return memorySource(input);
-  if (!(input instanceof URL)) return input;
-  if (input.protocol === 'file:') return openFileSource(fileURLToPath(input));
-  throw new OptionError('bad-option', `${input.protocol} URLs cannot be opened.`, {
-    hint: 'Download the image first.',
-  });
-}
 
 /** @throws UnknownFormatError `ambiguous-format`, or `unknown-format` for what only its name says to be an image */
 export async function probe(source: ByteSource): Promise<Format<FormatName>> {

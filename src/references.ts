@@ -2,7 +2,7 @@
 
 import { BudgetError, CorruptImageError, type ImageError, OptionError } from './errors.ts';
 import { pathThroughGate, realPathOf } from './io/file-gate.ts';
-import type { ByteSource } from './io/source.ts';
+import { type ByteSource, pathOf } from './io/source.ts';
 
 /** A name that stands inside an image: a claim of whoever made it. */
 export interface Reference {
@@ -60,7 +60,7 @@ async function resolveName(
     const found = await resolve(reference);
     return found === undefined ? { refused: 'was refused' } : { found };
   }
-  const path = owner.descriptor?.path;
+  const path = pathOf(owner);
   if (path === undefined) return { refused: 'is named by something that is not a file' };
   const result = await pathThroughGate(reference.name, path, allowPaths);
   return 'path' in result ? { found: result.path } : result;
@@ -70,8 +70,10 @@ async function resolveName(
 export type Chain = readonly string[];
 
 /** The name of a source in a chain. */
-export const chainName = (source: ByteSource): Promise<string> =>
-  source.descriptor ? realPathOf(source.descriptor.path) : Promise.resolve(source.name);
+export const chainName = async (source: ByteSource): Promise<string> => {
+  const path = pathOf(source);
+  return path === undefined ? source.name : realPathOf(path);
+};
 
 /** @throws CorruptImageError `bad-chain` for a file that is its own ancestor, BudgetError for a chain that is too long */
 export function requireNextInChain(

@@ -1,7 +1,7 @@
 /** The flags by which commands are told how to open an image, and how to print what they found. */
 
-import { type Command, Option } from 'commander';
-import type { FormatName, OpenImageOptions } from '../index.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { FormatName, OpenImageOptions, SourceOptions } from '../index.ts';
 import {
   countArgument,
   formatArgument,
@@ -34,6 +34,53 @@ export const inputFormatFlag = (): Option =>
 export const optionsFlag = (about: string, flags = '-o, --options <key=value,...>'): Option =>
   new Option(flags, `${about}, see diskimg formats`).argParser(pairsArgument).default([], 'none');
 
+const REMOTE = 'Images behind http and https:';
+
+/** Adds the flags that say how images are fetched. */
+export function addSourceFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--spool',
+        'download to a temporary file what the server does not give parts of; it is removed at the end',
+      ).helpGroup(REMOTE),
+    )
+    .addOption(
+      new Option('--max-spool <size>', 'bytes that such a file may have (default: 1T)')
+        .argParser(sizeArgument)
+        .helpGroup(REMOTE),
+    )
+    .addOption(
+      new Option(
+        '--header <name: value>',
+        'send this header field, such as authorization, to the server of the address; may be given several times',
+      )
+        .argParser(headerArgument)
+        .default({}, 'none')
+        .helpGroup(REMOTE),
+    );
+}
+
+/** @throws InvalidArgumentError */
+function headerArgument(text: string, before: Readonly<Record<string, string>>) {
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new InvalidArgumentError("Expected 'name: value'.");
+  return { ...before, [text.slice(0, colon).trim()]: text.slice(colon + 1).trim() };
+}
+
+/** What the flags of {@link addSourceFlags} say. */
+export interface SourceFlags {
+  readonly spool?: true;
+  readonly maxSpool?: number;
+  readonly header: Readonly<Record<string, string>>;
+}
+
+export const sourceRules = ({ spool, maxSpool, header }: SourceFlags): SourceOptions => ({
+  ...(spool && { spool }),
+  ...(maxSpool !== undefined && { maxSpoolBytes: maxSpool }),
+  ...(Object.keys(header).length > 0 && { http: { headers: header } }),
+});
+
 const TRUST = 'What images may do:';
 
 /** Adds the flags that say what may be opened beside an image, and how much trouble images may make. */
@@ -52,7 +99,7 @@ export function addTrustFlags(command: Command): Command {
   limit('--max-chain-depth <number>', 'images below the first one, at most (default: 64)', countArgument);
   limit('--max-virtual-size <size>', 'the largest disk that is read (default: 64T)', sizeArgument);
   limit('--max-metadata <size>', "memory for an image's tables, at most (default: 512M)", sizeArgument);
-  return command;
+  return addSourceFlags(command);
 }
 
 export const threadsFlag = (about: string): Option =>
@@ -62,14 +109,21 @@ export const outputFlag = (about = 'for people, or as JSON'): Option =>
   new Option('--output <kind>', about).choices(['human', 'json']).default('human');
 
 /** What the flags of {@link addTrustFlags} say. */
-export interface TrustFlags {
+export interface TrustFlags extends SourceFlags {
   readonly allowPath: readonly string[];
   readonly maxChainDepth?: number;
   readonly maxVirtualSize?: number;
   readonly maxMetadata?: number;
 }
 
-export const trustRules = ({ allowPath, maxChainDepth, maxVirtualSize, maxMetadata }: TrustFlags) => ({
+export const trustRules = ({
+  allowPath,
+  maxChainDepth,
+  maxVirtualSize,
+  maxMetadata,
+  ...source
+}: TrustFlags) => ({
+  ...sourceRules(source),
   ...(allowPath.length > 0 && { allowPaths: allowPath }),
   ...(maxChainDepth !== undefined && { maxDepth: maxChainDepth }),
   ...(maxVirtualSize !== undefined && { maxVirtualSize }),

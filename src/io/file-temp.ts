@@ -1,11 +1,12 @@
 /** Temporary files: for what cannot be made in the order in which it is wanted. */
 
-import { mkdtemp, open, rm, rmdir, unlink } from 'node:fs/promises';
+import { mkdtemp, open, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cannotWrite } from './file-target.ts';
 
 export interface TemporaryFile {
+  /** By which threads of this process open it. */
   readonly path: string;
   /** @throws ImageIoError `write-failed` */
   write(bytes: Uint8Array, fileOffset: number): Promise<void>;
@@ -31,13 +32,14 @@ export async function openTemporaryFile(folder = tmpdir()): Promise<TemporaryFil
     await rmdir(own);
     return fail(cause);
   });
-  // Windows keeps a file that is open: there it goes when it is closed.
-  const isGone = await unlink(path).then(
-    () => rmdir(own).then(() => true),
+  // Where an open file has a second name, it goes with the process; elsewhere when it is closed.
+  const link = `/proc/self/fd/${handle.fd}`;
+  const isGone = await stat(link).then(
+    () => unlink(path).then(() => rmdir(own).then(() => true)),
     () => false,
   );
   return {
-    path,
+    path: isGone ? link : path,
     async write(bytes, fileOffset) {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await handle

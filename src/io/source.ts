@@ -8,13 +8,35 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** How another thread opens the same bytes. */
-export interface SourceDescriptor {
+/** A file or a block device. */
+export interface FileDescriptor {
   readonly kind: 'file';
   readonly path: string;
   /** Tells the file from any other, before or after, that has its name: who opens it again compares. */
   readonly version?: string;
 }
+
+/** A file behind HTTP, as its first answer has it; later ones are compared with that. */
+export interface HttpDescriptor {
+  readonly kind: 'http';
+  /** After redirects. */
+  readonly url: string;
+  readonly name: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly retries: number;
+  /** Milliseconds without a byte after which a request is given up. */
+  readonly timeout: number;
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+}
+
+/** How another thread opens the same bytes. */
+export type SourceDescriptor = FileDescriptor | HttpDescriptor;
+
+/** The file that a source reads, where it is one. */
+export const pathOf = ({ descriptor }: ByteSource): string | undefined =>
+  descriptor?.kind === 'file' ? descriptor.path : undefined;
 
 export interface ByteSource {
   /** What to call it in messages. */

@@ -4,13 +4,12 @@ import { formatNamed } from '../formats/index.ts';
 import { concatenation } from '../image/concat.ts';
 import { type DiskImage, diskImage } from '../image/image.ts';
 import { openBlockingFileSource } from '../io/file-source.ts';
-import type { ByteSource } from '../io/source.ts';
+import { openHttpAgain } from '../io/http-source.ts';
+import type { ByteSource, SourceDescriptor } from '../io/source.ts';
 
 export interface JobFile {
-  readonly path: string;
+  readonly descriptor: SourceDescriptor;
   readonly size: number;
-  /** As its descriptor has it. */
-  readonly version: string | undefined;
 }
 
 export interface JobLayer extends JobFile {
@@ -24,14 +23,20 @@ export interface JobLayer extends JobFile {
 /** One image with all below it, or several one behind the other. */
 export type JobImage = JobLayer | { readonly parts: readonly JobImage[] };
 
+const openAgain = ({ descriptor, size }: JobFile): ByteSource =>
+  descriptor.kind === 'file'
+    ? openBlockingFileSource(descriptor.path, size, descriptor.version)
+    : openHttpAgain(descriptor, size);
+
 /** Opens the image on the calling thread, which its reads block. */
 export async function openJobImage(image: JobImage): Promise<DiskImage> {
   if ('parts' in image) return concatenation(await openAll(image.parts));
-  const { path, size, version, format, options, salvage, dataFile, backing } = image;
-  const source = openBlockingFileSource(path, size, version);
+  const { format, options, salvage, dataFile, backing } = image;
+  const source = openAgain(image);
   const openDataFile = async (): Promise<ByteSource> => {
-    if (dataFile === undefined) throw new TypeError(`${path} names a data file that the job does not have`);
-    return openBlockingFileSource(dataFile.path, dataFile.size, dataFile.version);
+    if (dataFile === undefined)
+      throw new TypeError(`${source.name} names a data file that the job does not have`);
+    return openAgain(dataFile);
   };
   const reader = await formatNamed(format).open(source, options, { openDataFile, salvage });
   return diskImage(format, source, reader, backing && (await openJobImage(backing)));

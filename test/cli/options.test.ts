@@ -7,6 +7,7 @@ const flags = (given: Partial<ConvertFlags>): ConvertFlags => ({
   sparse: 'on',
   cache: 'writeback',
   allowPath: [],
+  header: {},
   ...given,
 });
 

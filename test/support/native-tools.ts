@@ -2,7 +2,7 @@
  * The native tools that know the same formats, or run what we print: they are asked for a second opinion. A test that needs one is skipped
  * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
  *
- *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 xz-utils zstd
+ *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 nginx-light xz-utils zstd
  */
 
 import { execFile, spawnSync } from 'node:child_process';
@@ -27,6 +27,7 @@ const tools = {
   pvcreate: { probe: ['pvcreate', '--help'], package: 'lvm2' },
   cpio: { probe: ['cpio', '--version'], package: 'cpio' },
   bzip2: { probe: ['bzip2', '--help'], package: 'bzip2' },
+  nginx: { probe: ['nginx', '-v'], package: 'nginx-light' },
   lz4: { probe: ['lz4', '--version'], package: 'lz4' },
   xz: { probe: ['xz', '--version'], package: 'xz-utils' },
   zstd: { probe: ['zstd', '--version'], package: 'zstd' },

@@ -3,18 +3,21 @@
 import { type Command, Option } from 'commander';
 import { type CheckOptions, checkImage, type ImageCheck, ImageError } from '../../index.ts';
 import {
+  addSourceFlags,
   inputFormatFlag,
   type OutputFlags,
   optionsFlag,
   outputFlag,
   type ReadingFlags,
   readingOf,
+  type SourceFlags,
+  sourceRules,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { asJson } from '../render.ts';
 import { renderCheck } from '../render-check.ts';
 
-interface CheckFlags extends ReadingFlags, OutputFlags {
+interface CheckFlags extends ReadingFlags, OutputFlags, SourceFlags {
   readonly data?: boolean;
 }
 
@@ -31,29 +34,32 @@ Examples:
 `;
 
 export function addCheck(program: Command, io: CliIo): Command {
-  return program
-    .command('check')
-    .description("check an image's metadata; nothing that it names is opened, and nothing is repaired")
-    .argument('<image>', 'image to check')
-    .addOption(inputFormatFlag())
-    .addOption(optionsFlag('options for reading'))
-    .addOption(new Option('--data', 'decode every compressed block, too'))
-    .addOption(outputFlag('for people, or as JSON with the keys of qemu-img and findings'))
-    .addHelpText('after', EXAMPLES)
-    .action(async (path: string, flags: CheckFlags) => {
-      const { data, output } = flags;
-      const how: CheckOptions = {
-        ...readingOf(flags),
-        data: data ?? false,
-        signal: io.signal,
-      };
-      const check = await checkImage(path, how).catch((error) => {
-        if (error instanceof ImageError && error.code === 'no-check') io.setExitCode(ExitCode.noCheck);
-        throw error;
-      });
-      io.out(output === 'json' ? asJson(check) : renderCheck(check));
-      io.setExitCode(exitCodeOf(check));
-    });
+  return addSourceFlags(
+    program
+      .command('check')
+      .description("check an image's metadata; nothing that it names is opened, and nothing is repaired")
+      .argument('<image>', 'image to check')
+      .addOption(inputFormatFlag())
+      .addOption(optionsFlag('options for reading'))
+      .addOption(new Option('--data', 'decode every compressed block, too'))
+      .addOption(outputFlag('for people, or as JSON with the keys of qemu-img and findings'))
+      .addHelpText('after', EXAMPLES)
+      .action(async (path: string, flags: CheckFlags) => {
+        const { data, output } = flags;
+        const how: CheckOptions = {
+          ...readingOf(flags),
+          ...sourceRules(flags),
+          data: data ?? false,
+          signal: io.signal,
+        };
+        const check = await checkImage(path, how).catch((error) => {
+          if (error instanceof ImageError && error.code === 'no-check') io.setExitCode(ExitCode.noCheck);
+          throw error;
+        });
+        io.out(output === 'json' ? asJson(check) : renderCheck(check));
+        io.setExitCode(exitCodeOf(check));
+      }),
+  );
 }
 
 function exitCodeOf({ corruptions, leaks }: ImageCheck): number {

@@ -1,0 +1,73 @@
+/** What an input is: a file, bytes, or something behind a network; opened as a source. */
+
+import { fileURLToPath } from 'node:url';
+import { TiB } from './binary/align.ts';
+import { OptionError } from './errors.ts';
+import { blobSource } from './io/blob-source.ts';
+import { openFileSource } from './io/file-source.ts';
+import { spoolToFile } from './io/file-spool.ts';
+import { type HttpOptions, noRanges, openHttp } from './io/http-source.ts';
+import { memorySource } from './io/memory.ts';
+import type { ByteSource } from './io/source.ts';
+
+/**
+ * A path; a `file:`, `http:` or `https:` URL, as text too; a `Blob` or a `File`; the bytes themselves; or anything with a
+ * size that can be read.
+ */
+export type SourceInput = string | URL | Uint8Array | Blob | ByteSource;
+
+export interface SourceOptions {
+  /** How servers are asked. */
+  readonly http?: HttpOptions;
+  /**
+   * Download what a server does not give parts of into a temporary file, which is removed when the image is closed. Without
+   * it such a server is an error.
+   */
+  readonly spool?: boolean;
+  /** Bytes that a temporary file may have; 1 TiB by default. */
+  readonly maxSpoolBytes?: number;
+}
+
+const MAX_SPOOL_BYTES = TiB;
+
+/** @throws ImageIoError, OptionError for a URL of another kind, BudgetError */
+export async function openSource(input: SourceInput, options: SourceOptions): Promise<ByteSource> {
+  if (input instanceof Uint8Array) return memorySource(input);
+  if (input instanceof Blob) return blobSource(input);
+  if (typeof input === 'object' && !(input instanceof URL)) return input;
+  const url = urlOf(input);
+  if (url === undefined) return openFileSource(String(input));
+  switch (url.protocol) {
+    case 'file:':
+      return openFileSource(fileURLToPath(url));
+    case 'http:':
+    case 'https:':
+      return openRemote(url, options);
+    default:
+      throw new OptionError('bad-option', `${url.protocol} URLs cannot be opened.`, {
+        hint: 'Download the image first.',
+      });
+  }
+}
+
+/** Text is a path unless it begins as an address on the web does. */
+const urlOf = (input: string | URL): URL | undefined => {
+  if (input instanceof URL) return input;
+  if (!/^https?:\/\//i.test(input)) return undefined;
+  if (URL.canParse(input)) return new URL(input);
+  throw new OptionError('bad-option', `${JSON.stringify(input)} is no address.`, {
+    hint: 'Check how it is written.',
+  });
+};
+
+async function openRemote(url: URL, { http = {}, spool, maxSpoolBytes }: SourceOptions): Promise<ByteSource> {
+  const opened = await openHttp(url, http);
+  if ('source' in opened) return opened.source;
+  const { name, size, body, close } = opened.stream;
+  try {
+    if (!spool) throw noRanges(name);
+    return await spoolToFile({ name, body, size, maxBytes: maxSpoolBytes ?? MAX_SPOOL_BYTES });
+  } finally {
+    close();
+  }
+}
