@@ -2,6 +2,7 @@
 
 import type { ContentKind } from './contents.ts';
 import { openExt } from './ext4/index.ts';
+import { openFat } from './fat/index.ts';
 import type { FileNode } from './file-tree.ts';
 import type { Volume } from './volume.ts';
 import { openXfs } from './xfs/index.ts';
@@ -17,6 +18,9 @@ const openers: Partial<Record<ContentKind, (volume: Volume) => Promise<Filesyste
   ext3: openExt,
   ext4: openExt,
   xfs: openXfs,
+  fat12: openFat,
+  fat16: openFat,
+  fat32: openFat,
 };
 
 /** Why the files in other kinds are not seen, where there may be a system in them. */

@@ -136,7 +136,7 @@ describeWith(['mke2fs', 'debugfs', 'cpio', 'zstd'], 'systems', () => {
   it('are not told where nobody looks, and that is said', async () => {
     const empty = memoryVolume(new Uint8Array(65536));
     const findings = noFindings();
-    const kinds = ['btrfs', 'ntfs', 'luks2', 'fat32', 'ext4'] as const;
+    const kinds = ['btrfs', 'ntfs', 'luks2', 'swap', 'ext4'] as const;
     const systems = await inspectSystems(
       kinds.map((kind, index) => found(index + 1, empty, kind)),
       neverIdentify,

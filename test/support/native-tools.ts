@@ -2,7 +2,8 @@
  * The native tools that know the same formats, or run what we print: they are asked for a second opinion. A test that needs one is skipped
  * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
  *
- *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 nginx-light xz-utils zstd
+ *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 nginx-light xz-utils zstd \
+ *       fdisk gdisk dosfstools mtools btrfs-progs ntfs-3g cryptsetup-bin xorriso
  */
 
 import { execFile, spawnSync } from 'node:child_process';
@@ -31,6 +32,16 @@ const tools = {
   lz4: { probe: ['lz4', '--version'], package: 'lz4' },
   xz: { probe: ['xz', '--version'], package: 'xz-utils' },
   zstd: { probe: ['zstd', '--version'], package: 'zstd' },
+  blkid: { probe: ['blkid', '-V'], package: 'util-linux' },
+  mkswap: { probe: ['mkswap', '-V'], package: 'util-linux' },
+  sfdisk: { probe: ['sfdisk', '-v'], package: 'fdisk' },
+  sgdisk: { probe: ['sgdisk', '-V'], package: 'gdisk' },
+  'mkfs.vfat': { probe: ['mkfs.vfat', '--help'], package: 'dosfstools' },
+  mcopy: { probe: ['mcopy', '-V'], package: 'mtools' },
+  'mkfs.btrfs': { probe: ['mkfs.btrfs', '-V'], package: 'btrfs-progs' },
+  'mkfs.ntfs': { probe: ['mkfs.ntfs', '-V'], package: 'ntfs-3g' },
+  cryptsetup: { probe: ['cryptsetup', '-V'], package: 'cryptsetup-bin' },
+  xorriso: { probe: ['xorriso', '-version'], package: 'xorriso' },
   pyvhdi: { probe: [PYTHON, '-c', 'import pyvhdi'], package: 'python3-libvhdi' },
 } as const satisfies Record<string, { probe: readonly [string, ...string[]]; package: string }>;
 

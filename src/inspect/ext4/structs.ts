@@ -108,9 +108,9 @@ export const extentHeaderStruct = struct('ext extent header', 12, 'little', {
 });
 export const EXTENT_MAGIC = 0xf30a;
 
-export const compat = { sparseSuper2: 0x200 } as const;
+export const compat = { hasJournal: 0x4, sparseSuper2: 0x200 } as const;
 
-export const roCompat = { sparseSuper: 0x1, metadataCsum: 0x400 } as const;
+export const roCompat = { sparseSuper: 0x1, largeFile: 0x2, btreeDir: 0x4, metadataCsum: 0x400 } as const;
 
 export const incompat = {
   compression: 0x1,
