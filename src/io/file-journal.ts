@@ -6,13 +6,13 @@ import { ImageError, ImageIoError, OptionError } from '../errors.ts';
 import { flushFolder } from './file-output.ts';
 import { cannotWrite } from './file-target.ts';
 
-/** The longest file that is read as a journal. Ten thousand parts leave some MiB. */
-const MAX_LENGTH = 256 * 1024 * 1024;
+/** The longest file that is read as a journal: a TiB of data in small blocks leaves some 100 MiB, text ends at 512. */
+const MAX_LENGTH = 480 * 1024 * 1024;
 
 export interface FileJournal {
   /**
    * What is in the file; empty when there is none.
-   * @throws ImageIoError `read-failed`, `not-a-file`; OptionError `bad-option` for one of more than 256 MiB
+   * @throws ImageIoError `read-failed`, `not-a-file`; OptionError `bad-option` for one of more than 480 MiB
    */
   read(): Promise<string>;
   /**

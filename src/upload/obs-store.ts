@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { GiB, KiB, TiB } from '../binary/align.ts';
 import { requireNotAborted } from '../errors.ts';
+import { unlessAborted } from '../prepared/slots.ts';
 import { toBase64 } from './part-digest.ts';
 import { emptyAnswer, refusalError } from './refusal.ts';
 import { type ListedPart, type ObjectStore, StoreError } from './store.ts';
@@ -65,6 +66,7 @@ export function obsStore(
     };
     let answer: Answer;
     try {
+      // The client tells of an aborted request late or never.
       answer = (await unlessAborted(client[method]?.(given) as Promise<unknown>, signal)) as Answer;
     } catch (error) {
       requireNotAborted(signal);
@@ -183,18 +185,4 @@ interface Fields {
     readonly Size?: unknown;
     readonly ETag?: unknown;
   }[];
-}
-
-/** The client tells of an aborted request late or never. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

@@ -167,7 +167,10 @@ async function putParts(
     const { etag, digest } = await retrying(`putPart ${number}`, how, signal, async () => {
       const bytes = await part.read(signal);
       const digest = store.digest && (await digestPart(store.digest, bytes, signal));
-      return { etag: await answered(store.putPart(uploadId, { number, bytes, digest }, signal)), digest };
+      return {
+        etag: await answered(store.putPart(uploadId, { number, bytes, digest }, signal), signal),
+        digest,
+      };
     });
     await write(lineOf({ stored: number, size, etag, ...(digest !== undefined && { digest }) }));
     stored.set(number, { number, size, etag, ...(digest !== undefined && { digest }) });

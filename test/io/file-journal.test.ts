@@ -29,7 +29,7 @@ it('refuses what is no file, is too large, or cannot be written', async () => {
   mkdirSync(path('folder'));
   await expect(fileJournal(path('folder')).read()).rejects.toMatchObject({ code: 'not-a-file' });
   writeFileSync(path('large'), '');
-  truncateSync(path('large'), 257 * 2 ** 20);
+  truncateSync(path('large'), 481 * 2 ** 20);
   await expect(fileJournal(path('large')).read()).rejects.toMatchObject({ code: 'bad-option' });
   await expect(fileJournal(path('none/journal')).append('x')).rejects.toMatchObject({ code: 'write-failed' });
 });

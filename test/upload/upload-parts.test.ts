@@ -239,7 +239,33 @@ describe('an upload', () => {
       status: 403,
       storeCode: 'AccessDenied',
     });
-    expect(store.calls).toEqual(['start', 'putPart', 'abort']);
+    expect(store.calls).toEqual(['start', 'putPart', 'abort', 'listParts']);
+  });
+
+  it('removes what was stored behind the removal', async () => {
+    const store = memoryStore({ fault: (method) => (method === 'putPart' ? refused() : undefined) });
+    let late = 0;
+    const straggling: MemoryStore = {
+      ...store,
+      async listParts(uploadId, signal) {
+        const parts = await store.listParts(uploadId, signal).catch(() => []);
+        return late++ === 0 ? [...parts, { number: 1, size: 5, etag: 'x' }] : parts;
+      },
+    };
+    await expect(upload('raw', straggling)).rejects.toThrow('Not for you.');
+    expect(store.calls.filter((method) => method === 'abort')).toHaveLength(2);
+  });
+
+  it('does not wait for a store that does not heed its signal', async () => {
+    const stop = new AbortController();
+    const deaf: MemoryStore = {
+      ...memoryStore(),
+      putPart: () => {
+        stop.abort();
+        return new Promise(() => {});
+      },
+    };
+    await expect(upload('raw', deaf, { signal: stop.signal })).rejects.toThrow(CancelledError);
   });
 
   it('tells of parts that it could not remove', async () => {

@@ -67,7 +67,8 @@ Examples:
 What is uploaded is made while it leaves: there is no file of it. Needs @aws-sdk/client-s3 (for s3://) or
 esdk-obs-nodejs (for obs://), installed beside diskimg. Credentials: for s3:// as Amazon's tools find them (AWS_ACCESS_KEY_ID
 and AWS_SECRET_ACCESS_KEY, a profile, a role); for obs:// in OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY.
-An upload that stops is removed from the store; with --resume it stays there, and the same command goes on with it.
+An upload that stops is removed from the store; with --resume it stays there, and the same command goes on with it, or
+sees that all is done.
 `;
 
 export function addUpload(program: Command, io: CliIo): Command {
