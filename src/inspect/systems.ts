@@ -1,9 +1,10 @@
 /** The systems that are installed on a disk: roots among its filesystems and logical volumes, with what is mounted in them. */
 
 import type { Content, SystemFacts } from './contents.ts';
-import { type FileNode, fileTree, type Mount } from './file-tree.ts';
+import { type FileNode, type FileTree, fileTree, type Mount } from './file-tree.ts';
 import { openerOf, whyNotRead } from './filesystem.ts';
 import { type Findings, look } from './findings.ts';
+import { inspectDrivers } from './linux/drivers.ts';
 import { type FstabEntry, fstabEntries, wantedBy } from './linux/fstab.ts';
 import { inspectLinux, isLinuxRoot } from './linux/index.ts';
 import { linesOf, MAX_TEXT } from './linux/text.ts';
@@ -38,16 +39,25 @@ export async function inspectSystems(
     const root = await openRoot(found, findings);
     if (root !== undefined) roots.set(found, root);
   }
-  const systems: SystemFacts[] = [];
+  const systems: { readonly found: FoundVolume; readonly tree: FileTree; readonly facts: SystemFacts }[] = [];
   for (const [found, root] of roots) {
-    const here: Findings = { notes: [], notLookedAt: [] };
-    const mounts = await look(here, 'its files', async () =>
-      (await isLinuxRoot(fileTree(root, []))) ? mountsOf(found, root, roots, here) : undefined,
-    );
-    if (mounts !== undefined) systems.push(await inspectLinux(fileTree(root, mounts), found.partition, here));
-    addPlaced(findings, here, found);
+    await at(found, findings, async (here) => {
+      const mounts = await look(here, 'its files', async () =>
+        (await isLinuxRoot(fileTree(root, []))) ? mountsOf(found, root, roots, here) : undefined,
+      );
+      if (mounts === undefined) return;
+      const tree = fileTree(root, mounts);
+      systems.push({ found, tree, facts: await inspectLinux(tree, found.partition, here) });
+    });
   }
-  return systems;
+  // What takes the most reading comes last, so that it takes nothing from the others.
+  const whole: SystemFacts[] = [];
+  for (const { found, tree, facts } of systems) {
+    await at(found, findings, async (here) => {
+      whole.push({ ...facts, ...(await inspectDrivers(tree, facts, here)) });
+    });
+  }
+  return whole;
 }
 
 async function logicalVolumes(
@@ -129,9 +139,15 @@ function nameOf({ partition, logicalVolume }: FoundVolume): string {
   return partition === 0 ? 'the disk' : `partition ${partition}`;
 }
 
-/** Adds `findings` of one volume to those of the disk. */
-function addPlaced(all: Findings, { notes, notLookedAt }: Findings, found: FoundVolume): void {
+/** Does `work` with findings of its own, which then go to those of the disk with the name of the volume. */
+async function at(
+  found: FoundVolume,
+  { notes, notLookedAt }: Findings,
+  work: (here: Findings) => Promise<void>,
+): Promise<void> {
   const where = nameOf(found);
-  all.notes.push(...notes.map((note) => ({ ...note, message: `${where}: ${note.message}` })));
-  all.notLookedAt.push(...notLookedAt.map((entry) => ({ ...entry, what: `${where}: ${entry.what}` })));
+  const here: Findings = { notes: [], notLookedAt: [] };
+  await work(here);
+  notes.push(...here.notes.map((note) => ({ ...note, message: `${where}: ${note.message}` })));
+  notLookedAt.push(...here.notLookedAt.map((entry) => ({ ...entry, what: `${where}: ${entry.what}` })));
 }

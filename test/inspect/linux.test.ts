@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { CorruptImageError } from '../../src/errors.ts';
 import { fileTree } from '../../src/inspect/file-tree.ts';
 import type { Findings } from '../../src/inspect/findings.ts';
+import { inspectDrivers } from '../../src/inspect/linux/drivers.ts';
 import { fstabDevices, fstabEntries, wantedBy } from '../../src/inspect/linux/fstab.ts';
 import { inspectLinux, isLinuxRoot } from '../../src/inspect/linux/index.ts';
 import { initramfsOf, kernelVersions } from '../../src/inspect/linux/kernels.ts';
@@ -264,8 +265,10 @@ describe('a system', () => {
       architecture: 'x86',
       kernels: ['6.12'],
       fstabDevices: [{ line: 1, text: '/dev/sda1 / ext4 defaults 0 1' }],
-      virtioDrivers: ['virtio_blk', 'virtio_pci'],
       hasCloudInit: true,
+    });
+    expect(await inspectDrivers(tree, { kernels: ['6.12'] }, findings)).toEqual({
+      virtioDrivers: ['virtio_blk', 'virtio_pci'],
     });
     expect(findings).toEqual(noFindings());
   });
@@ -288,12 +291,55 @@ describe('a system', () => {
       'config-5':
         'CONFIG_VIRTIO=y\nCONFIG_VIRTIO_BLK=m\n# CONFIG_VIRTIO_PCI is not set\nCONFIG_SCSI_VIRTIO=y\n',
     };
-    const facts = await inspectLinux(treeOf({ etc: { fstab: '' }, boot }), 1, noFindings());
-    expect(facts.virtioDrivers).toEqual(['virtio_scsi']);
-    const bare = { ...boot, 'config-5': 'CONFIG_VIRTIO=y\n' };
+    const driversOf = (folder: MemoryFolder) =>
+      inspectDrivers(treeOf({ boot: folder }), { kernels: ['5'] }, noFindings());
+    expect(await driversOf(boot)).toEqual({ virtioDrivers: ['virtio_scsi'] });
+    expect(await driversOf({ ...boot, 'config-5': 'CONFIG_VIRTIO=y\n' })).toEqual({ virtioDrivers: [] });
+    expect(await driversOf({ 'vmlinuz-5': 'x' })).toEqual({});
+  });
+
+  it('has an initramfs that leads nowhere, or is nothing', async () => {
+    const findings = noFindings();
+    const boot = { 'initrd.img-5': { link: 'lost' }, 'config-5': 'CONFIG_VIRTIO_BLK=y\n' };
+    expect(await inspectDrivers(treeOf({ boot }), { kernels: ['5'] }, findings)).toEqual({
+      initramfs: '/boot/initrd.img-5',
+      isInitramfsPartial: true,
+      virtioDrivers: ['virtio_blk'],
+    });
+    await inspectDrivers(treeOf({ boot: { 'initrd.img-5': 'nonsense' } }), { kernels: ['5'] }, findings);
+    expect(findings.notLookedAt.map(({ what }) => what)).toEqual([
+      '/boot/initrd.img-5',
+      '/boot/initrd.img-5',
+    ]);
+    expect(findings.notes).toMatchObject([
+      { code: 'damaged-content', message: expect.stringContaining('byte 0') },
+    ]);
+  });
+
+  it('whose kernel looks for its root under a name that changes', async () => {
+    const grub =
+      'set default=0\n# linux root=/dev/sda9\n  linux /vmlinuz root=UUID=1234 ro\n  linux /vmlinuz root=/dev/vda1 ro\n';
+    const entries = {
+      'a.conf': 'options ro root=/dev/mapper/vg0-root\n',
+      'b.conf': 'options root=/dev/sda2 ro',
+      'c.txt': 'root=/dev/sda1',
+    };
+    const findings = noFindings();
+    await inspectLinux(
+      treeOf({ etc: { fstab: '' }, boot: { grub: { 'grub.cfg': grub }, loader: { entries } } }),
+      1,
+      findings,
+    );
     expect(
-      (await inspectLinux(treeOf({ etc: { fstab: '' }, boot: bare }), 1, noFindings())).virtioDrivers,
-    ).toEqual([]);
+      findings.notes.map(({ code, message }) => [
+        code,
+        message.split(',')[0],
+        /\/dev\/\w+/.exec(message)?.[0],
+      ]),
+    ).toEqual([
+      ['root-by-device', '/boot/grub/grub.cfg', '/dev/vda1'],
+      ['root-by-device', '/boot/loader/entries/b.conf', '/dev/sda2'],
+    ]);
   });
 
   it('other machines, and cloud-init that is kept from running', async () => {

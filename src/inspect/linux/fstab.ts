@@ -30,13 +30,17 @@ const NUMBERED =
 /** Names that follow from the controller, or from what a disk tells of itself: a cloud's disks tell other things. */
 const BY_HARDWARE = /^\/dev\/disk\/by-(?:id|path)\//;
 
+/** Has the device another name, or none, on another machine? */
+export const isNamedByMachine = (device: string): boolean =>
+  NUMBERED.test(device) || BY_HARDWARE.test(device);
+
 /** Lines whose device has another name, or none, on another machine. */
 export const fstabDevices = (
   entries: readonly FstabEntry[],
   lines: readonly string[],
 ): { line: number; text: string }[] =>
   entries
-    .filter(({ device }) => NUMBERED.test(device) || BY_HARDWARE.test(device))
+    .filter(({ device }) => isNamedByMachine(device))
     .map(({ line }) => ({ line, text: (lines[line - 1] as string).trim().slice(0, MAX_VALUE) }));
 
 /** What a device's name asks for. */

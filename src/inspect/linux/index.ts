@@ -1,13 +1,12 @@
 /** What a Linux system says of itself, by its files. Every part is looked at for itself: one that is broken hides no other. */
 
-import { BudgetError } from '../../errors.ts';
 import type { SystemFacts } from '../contents.ts';
 import type { FileTree } from '../file-tree.ts';
 import { type Findings, look } from '../findings.ts';
 import { architectureOf } from './architecture.ts';
+import { noteRootDevices } from './command-line.ts';
 import { fstabDevices, fstabEntries } from './fstab.ts';
-import { findDrivers } from './initramfs.ts';
-import { builtInDrivers, initramfsOf, kernelVersions, VIRTIO_DRIVERS } from './kernels.ts';
+import { kernelVersions } from './kernels.ts';
 import { networkOf } from './network.ts';
 import { assignmentsOf, linesOf, MAX_TEXT, MAX_VALUE } from './text.ts';
 
@@ -21,7 +20,7 @@ export async function isLinuxRoot(tree: FileTree): Promise<boolean> {
   return false;
 }
 
-/** What can be told of the system with its root at `tree`; the rest goes to `findings`. */
+/** What can be told of the system with its root at `tree`, but for its drivers; the rest goes to `findings`. */
 export async function inspectLinux(
   tree: FileTree,
   partition: number,
@@ -34,7 +33,8 @@ export async function inspectLinux(
   const network = await look(findings, 'the setup of the network', () => networkOf(tree));
   const boot = await look(findings, '/boot', () => tree.list('/boot'));
   const kernels = boot === undefined ? undefined : kernelVersions(boot);
-  const drivers = boot === undefined ? {} : await driversOf(tree, boot, kernels?.at(-1), findings);
+  if (boot !== undefined)
+    await look(findings, 'what the kernel is started with', () => noteRootDevices(tree, findings));
   return {
     family: 'linux',
     partition,
@@ -42,7 +42,6 @@ export async function inspectLinux(
     ...(architecture === undefined ? {} : { architecture }),
     ...(kernels === undefined ? {} : { kernels }),
     ...(fstab === undefined ? {} : { fstabDevices: fstab }),
-    ...drivers,
     ...(hasCloudInit === undefined ? {} : { hasCloudInit }),
     ...(network === undefined ? {} : { network }),
   };
@@ -81,44 +80,4 @@ async function cloudInitIn(tree: FileTree, findings: Findings): Promise<boolean>
     findings.notes.push({ code: 'cloud-init-disabled', message, severity: 'warning' });
   }
   return isThere;
-}
-
-/** Of the newest kernel, which is the one that a boot loader takes unless it was told otherwise. */
-async function driversOf(
-  tree: FileTree,
-  boot: readonly string[],
-  version: string | undefined,
-  findings: Findings,
-): Promise<Pick<SystemFacts, 'initramfs' | 'isInitramfsPartial' | 'virtioDrivers'>> {
-  const found = new Set<string>();
-  const builtIn =
-    version === undefined
-      ? undefined
-      : await look(findings, `what is built into the kernel ${version}`, () => builtInDrivers(tree, version));
-  for (const driver of builtIn ?? []) found.add(driver);
-  const name = initramfsOf(boot, version);
-  const sorted = (): string[] => [...found].sort();
-  if (name === undefined || found.size === VIRTIO_DRIVERS.length)
-    return builtIn === undefined ? {} : { virtioDrivers: sorted() };
-  const path = `/boot/${name}`;
-  const isWhole = await look(findings, path, async () => {
-    const file = await tree.find(path);
-    if (file?.kind !== 'file') {
-      findings.notLookedAt.push({ what: path, why: 'It is a link to what is not there.' });
-      return false;
-    }
-    try {
-      await findDrivers(file, found);
-    } catch (error) {
-      if (!(error instanceof BudgetError)) throw error;
-      const why = `${error.message} Found before: ${sorted().join(', ') || 'none'}.`;
-      findings.notLookedAt.push({ what: `the rest of ${path}`, why });
-      return false;
-    }
-    return true;
-  });
-  if (isWhole === true) return { initramfs: path, virtioDrivers: sorted() };
-  // What was found is so; what was not may stand in what was not looked at.
-  const drivers = found.size > 0 ? { virtioDrivers: sorted() } : {};
-  return { initramfs: path, isInitramfsPartial: true, ...drivers };
 }
