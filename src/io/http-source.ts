@@ -8,6 +8,7 @@ import {
   httpClient,
   requireHeaders,
 } from './http-client.ts';
+import { directConnections } from './http-connection.ts';
 import {
   findResource,
   type HttpRequestSettings,
@@ -107,8 +108,9 @@ function sourceOf(
   const { name, size, url, etag, lastModified } = resource;
   const { headers, connections, retries, timeout } = settings;
   const closing = new AbortController();
+  const direct = url.protocol === 'http:' ? directConnections(url, connections, timeout) : undefined;
   const readFar = (into: Uint8Array, offset: number): Promise<void> =>
-    readRange(client, resource, settings, into, offset, closing.signal);
+    readRange(client, resource, { headers, retries, direct }, into, offset, closing.signal);
   const read = readWindows(size, head, readFar);
   const revision = etag ?? lastModified;
   const source: ByteSource = {
@@ -131,6 +133,7 @@ function sourceOf(
     },
     async close() {
       closing.abort();
+      direct?.close();
       client.close();
     },
   };
