@@ -54,6 +54,20 @@ export type { DiskImage } from './image/image.ts';
 export { formatSize, type Option, type OptionSpecs, parseOption, parseSize } from './image/options.ts';
 export type { ImageDetails, InternalSnapshot, JsonValue, Note } from './image/reader.ts';
 export { type ImageInfo, imageInfo } from './info.ts';
+export type {
+  Architecture,
+  BootFacts,
+  BootMode,
+  Content,
+  ContentKind,
+  DiskContents,
+  InspectionNote,
+  NotLookedAt,
+  Partition,
+  SystemFacts,
+  TableKind,
+} from './inspect/contents.ts';
+export { type DiskReport, type InspectOptions, inspectImage } from './inspect.ts';
 export { type FileJournal, fileJournal } from './io/file-journal.ts';
 export type { HttpOptions } from './io/http-source.ts';
 export type { ByteRange, ByteSource, FileDescriptor, HttpDescriptor, SourceDescriptor } from './io/source.ts';

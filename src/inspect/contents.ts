@@ -121,7 +121,7 @@ export interface DiskContents {
   readonly diskId?: string;
   /** In the order in which they stand on the disk. */
   readonly partitions: readonly Partition[];
-  /** What fills a disk that has no table. */
+  /** What fills a disk that has no table, or is the image of an optical disc. */
   readonly whole?: Content;
   /** Is it the image of an optical disc (perhaps a hybrid, with a partition table)? */
   readonly isIso: boolean;

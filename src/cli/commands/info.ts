@@ -1,45 +1,70 @@
 /** `diskimg info`. */
 
-import type { Command } from 'commander';
-import { imageInfo, type OpenImageOptions, openImage } from '../../index.ts';
+import { type Command, Option } from 'commander';
+import { imageInfo, inspectImage, openImage } from '../../index.ts';
 import {
-  addSourceFlags,
+  addTrustFlags,
+  type ImageFlags,
   inputFormatFlag,
   type OutputFlags,
+  openingOf,
   optionsFlag,
   outputFlag,
-  type ReadingFlags,
-  readingOf,
-  type SourceFlags,
-  sourceRules,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
+import { sizeArgument } from '../options.ts';
 import { asJson, renderInfo } from '../render.ts';
+import { renderDisk } from '../render-disk.ts';
 
-type InfoFlags = ReadingFlags & OutputFlags & SourceFlags;
+interface InfoFlags extends ImageFlags, OutputFlags {
+  readonly disk?: true;
+  readonly maxRead?: number;
+}
 
 const EXAMPLES = `
 Examples:
   diskimg info disk.vhd
+  diskimg info --disk disk.qcow2
   diskimg info --output json disk.qcow2
   diskimg info -o size=chs disk.vhd
 `;
 
 export function addInfo(program: Command, io: CliIo): Command {
-  return addSourceFlags(
+  return addTrustFlags(
     program
       .command('info')
-      .description('describe an image; nothing that it names is opened')
+      .description('describe an image, and with --disk what is on it')
       .argument('<image>', 'image to read')
       .addOption(inputFormatFlag())
       .addOption(optionsFlag('options for reading'))
+      .addOption(
+        new Option('--disk', 'tell what is on the disk, too: partitions, filesystems, boot loaders, systems'),
+      )
+      .addOption(
+        new Option('--max-read <size>', 'with --disk, read at most so much of it (default: 16M)').argParser(
+          sizeArgument,
+        ),
+      )
       .addOption(outputFlag('for people, or as JSON with the keys of qemu-img'))
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: InfoFlags) => {
-        const how = { ...readingOf(flags), ...sourceRules(flags), metadataOnly: true } as OpenImageOptions;
-        await using image = await openImage(path, how);
-        const info = imageInfo(image);
-        io.out(flags.output === 'json' ? asJson(info) : renderInfo(info));
+        io.out(flags.disk ? await withDisk(path, flags, io) : await alone(path, flags));
       }),
   );
+}
+
+async function alone(path: string, flags: InfoFlags): Promise<string> {
+  await using image = await openImage(path, { ...openingOf(flags), metadataOnly: true });
+  const info = imageInfo(image);
+  return flags.output === 'json' ? asJson(info) : renderInfo(info);
+}
+
+async function withDisk(path: string, flags: InfoFlags, { signal }: CliIo): Promise<string> {
+  const { info, contents } = await inspectImage(path, {
+    input: openingOf(flags),
+    ...(flags.maxRead !== undefined && { maxReadBytes: flags.maxRead }),
+    signal,
+  });
+  if (flags.output === 'json') return asJson({ ...info, 'disk-contents': contents });
+  return renderInfo(info) + renderDisk(contents, info['virtual-size']);
 }

@@ -8,6 +8,7 @@ import { crc32 } from '../../binary/crc32.ts';
 import { guidText } from '../../binary/guid.ts';
 import { bits64, bytes, chars, type Decoded, struct, u32, u64 } from '../../binary/struct.ts';
 import { CorruptImageError } from '../../errors.ts';
+import type { ByteRange } from '../../io/source.ts';
 import { exactOrNone, type ReportFlaw, reportPlaces, type TableDisk, type TablePartition } from './table.ts';
 
 export const gptHeader = struct('GPT header', 92, 'little', {
@@ -49,6 +50,7 @@ export interface Gpt {
   readonly diskId: string;
   readonly partitions: readonly TablePartition[];
   readonly tailLength: number;
+  readonly backupRanges: readonly ByteRange[];
 }
 
 /** One of the two copies. */
@@ -85,9 +87,18 @@ export async function readGpt(disk: TableDisk, report: ReportFlaw): Promise<Gpt 
       diskId: guidText(header.diskGuid),
       partitions,
       tailLength: used.entries === undefined ? 0 : (1 + ceilDiv(entriesLength, sectorSize)) * sectorSize,
+      backupRanges: backup === undefined ? [] : rangesOf(backup, sectorSize),
     };
   }
   return undefined;
+}
+
+function rangesOf({ header, offset, entries }: Copy, sectorSize: number): ByteRange[] {
+  const own = { start: offset, end: offset + sectorSize };
+  if (entries === undefined) return [own];
+  const start = header.entriesLba * sectorSize;
+  const array = { start, end: alignUp(start + entries.length, sectorSize) };
+  return [own, array].sort((a, b) => a.start - b.start);
 }
 
 const haveSameEntries = (a: Copy, b: Copy): boolean =>

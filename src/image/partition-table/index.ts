@@ -47,5 +47,12 @@ async function mbrTable(disk: TableDisk, mbr: Mbr, report: ReportFlaw): Promise<
   const logical = extended === undefined ? [] : await readLogical(disk, extended, report);
   const all = [...partitions, ...logical];
   reportPlaces(all, disk.size, report);
-  return { kind: 'mbr', sectorSize: SECTOR, diskId: mbr.diskId, partitions: all, tailLength: 0 };
+  return {
+    kind: 'mbr',
+    sectorSize: SECTOR,
+    diskId: mbr.diskId,
+    partitions: all,
+    tailLength: 0,
+    backupRanges: [],
+  };
 }

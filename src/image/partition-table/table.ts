@@ -1,5 +1,7 @@
 /** A partition table as data: what both kinds come to, MBR and GPT, and what contradicts their specifications. */
 
+import type { ByteRange } from '../../io/source.ts';
+
 /** The disk on which a table stands. */
 export interface TableDisk {
   /** Bytes. */
@@ -66,6 +68,8 @@ export interface PartitionTable {
   readonly partitions: readonly TablePartition[];
   /** Bytes that the table needs behind the last partition: the backup of a GPT. */
   readonly tailLength: number;
+  /** Ranges of the disk behind its head that the table itself takes up: the backup of a GPT. In order. */
+  readonly backupRanges: readonly ByteRange[];
 }
 
 /** Where what is wrong is put. */
