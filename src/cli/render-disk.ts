@@ -34,7 +34,9 @@ const TABLES = {
   hybrid: 'GPT, and an MBR with partitions beside it',
 } as const;
 
-function tableLine({ table, sectorSize, diskId, isIso }: DiskContents): string {
+function tableLine({ table, sectorSize, diskId, isIso, notLookedAt }: DiskContents): string {
+  if (notLookedAt.some(({ what }) => what === 'the partition table'))
+    return 'disk: its partition table was not looked at';
   const id = diskId === undefined ? '' : ` ${diskId}`;
   const sectors = table === 'none' ? '' : `, sectors of ${sectorSize} bytes`;
   return `disk: ${TABLES[table]}${id}${sectors}${isIso ? ', the image of an optical disc' : ''}`;

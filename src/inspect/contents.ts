@@ -1,6 +1,6 @@
 /** What is on a disk, as data. Names and labels are claims of whoever made the disk: any text, of bounded length. */
 
-/** `hybrid`: a GPT, and an MBR that has partitions beside the protective one. */
+/** `none` is told, too, when `notLookedAt` names the partition table. `hybrid`: a GPT, and an MBR that has partitions beside the protective one. */
 export type TableKind = 'none' | 'mbr' | 'gpt' | 'hybrid';
 
 /** As the kernel and blkid name them where they have a name. */

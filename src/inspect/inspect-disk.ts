@@ -21,6 +21,8 @@ export interface InspectDiskOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What it is called where it was not looked at. */
+const TABLE = 'the partition table';
 const DEFAULT_MAX_READ = 16 * MiB;
 
 /**
@@ -32,7 +34,7 @@ export async function inspectDisk(image: DiskImage, options: InspectDiskOptions 
   const { maxReadBytes = DEFAULT_MAX_READ, signal } = options;
   const disk = diskVolume(image, { maxReadBytes, signal });
   const findings: Findings = { notes: [], notLookedAt: [] };
-  const table = await look(findings, 'the partition table', () =>
+  const table = await look(findings, TABLE, () =>
     readPartitionTable(disk, ({ code, message, severity }) =>
       findings.notes.push({ code, message, severity }),
     ),
@@ -41,8 +43,11 @@ export async function inspectDisk(image: DiskImage, options: InspectDiskOptions 
   const isIso = (await look(findings, 'the volume descriptors', () => hasIsoDescriptor(disk))) ?? false;
   // A disc is written once.
   if (!isIso) for (const partition of table?.partitions ?? []) noteAlignment(partition, findings);
+  const isTableKnown = findings.notLookedAt.every(({ what }) => what !== TABLE);
   const whole =
-    table === undefined || isIso ? await contentOf(disk, 'the contents of the disk', findings) : undefined;
+    (table === undefined && isTableKnown) || isIso
+      ? await contentOf(disk, 'the contents of the disk', findings)
+      : undefined;
   const isFat = table === undefined && (whole?.kind.startsWith('fat') ?? false);
   const boot = await inspectBoot({ disk, table: table?.kind ?? 'none', partitions, isIso, isFat }, findings);
   const volumes = foundVolumes(disk, table, partitions, whole);

@@ -32,6 +32,7 @@ const commands: Readonly<Record<string, (image: string) => string[]>> = {
   convert: (image) => ['convert', image, temp('output.raw')],
   compare: (image) => ['compare', image, image],
   digest: (image) => ['digest', image],
+  info: (image) => ['info', '--disk', image],
   cat: (image) => ['cat', '--length', '1', image],
   map: (image) => ['map', image],
   measure: (image) => ['measure', '-O', 'raw', image],
