@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Content, ContentKind } from '../../src/inspect/contents.ts';
 import type { Findings } from '../../src/inspect/findings.ts';
@@ -179,5 +180,36 @@ describeWith(['mke2fs', 'debugfs', 'cpio', 'zstd'], 'systems', () => {
       if (budget === 1_000_000)
         expect(system).toMatchObject({ id: 'rocky', kernels: ['6.1'], isInitramfsPartial: true });
     }
+  });
+
+  it('of hostile filesystems are told in part, or not at all, and never by throwing', async () => {
+    const files = {
+      ...rootFiles,
+      'boot/vmlinuz-6.1': 'k',
+      'boot/initramfs-6.1.img': initramfs(['virtio_blk'], {}),
+    };
+    const path = await ext4Of(files, '4M', ['-O', '^metadata_csum,^has_journal', '-b', '1024', '-N', '64']);
+    const good = loadVolume(path);
+    // What is in use of the disk: superblock, descriptors, inodes, directories, files.
+    const used = good.findLastIndex((byte) => byte !== 0) + 1;
+    const places = Array.from({ length: Math.ceil(used / 128) }, (_, index) => index * 128).filter((at) =>
+      good.subarray(at, at + 128).some((byte) => byte !== 0),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom(...places), fc.nat(127), fc.nat(255)), {
+          minLength: 1,
+          maxLength: 40,
+        }),
+        async (pokes) => {
+          const bytes = good.slice();
+          for (const [place, offset, value] of pokes) bytes[place + offset] = value;
+          const volume = memoryVolume(bytes, 2 * 1024 * 1024);
+          const systems = await inspectSystems([found(1, volume, 'ext4')], neverIdentify, noFindings());
+          expect(systems.length).toBeLessThanOrEqual(1);
+        },
+      ),
+      { numRuns: 100 },
+    );
   });
 });
