@@ -6,6 +6,7 @@
 import { alignDown, alignUp, KiB, MiB } from '../binary/align.ts';
 import { BudgetError, CorruptImageError, requireNotAborted } from '../errors.ts';
 import type { DiskImage } from '../image/image.ts';
+import { sequentialRead } from './sequential.ts';
 
 export interface Volume {
   /** Bytes. */
@@ -35,12 +36,16 @@ const MAX_KEPT = 64 * KiB;
 /** Kept at a time. */
 const MAX_PAGES = (16 * MiB) / PAGE;
 
+/** Of an image that is one compressed stream: bytes that may be decoded for a byte that may be read. 4 GiB for 16 MiB. */
+const DECODED_PER_BYTE = 256;
+
 /** The whole disk, in pages that are kept. Reads may overlap each other. */
 export function diskVolume(image: DiskImage, { maxReadBytes, signal }: DiskVolumeOptions): DiskVolume {
   const size = image.virtualSize;
   /** The least recently used first. */
   const pages = new Map<number, Uint8Array>();
   let readBytes = 0;
+  const read = image.isSequential ? sequentialRead(image, maxReadBytes * DECODED_PER_BYTE) : image.read;
 
   const readDisk = async (start: number, end: number): Promise<Uint8Array> => {
     requireNotAborted(signal);
@@ -48,7 +53,7 @@ export function diskVolume(image: DiskImage, { maxReadBytes, signal }: DiskVolum
     if (readBytes + length > maxReadBytes) throw overBudget(maxReadBytes);
     readBytes += length;
     const bytes = new Uint8Array(length);
-    await image.read(bytes, start);
+    await read(bytes, start);
     return bytes;
   };
 

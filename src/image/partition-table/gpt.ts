@@ -7,7 +7,7 @@ import { alignUp, ceilDiv, MiB } from '../../binary/align.ts';
 import { crc32 } from '../../binary/crc32.ts';
 import { guidText } from '../../binary/guid.ts';
 import { bits64, bytes, chars, type Decoded, struct, u32, u64 } from '../../binary/struct.ts';
-import { CorruptImageError } from '../../errors.ts';
+import { BudgetError, CorruptImageError } from '../../errors.ts';
 import type { ByteRange } from '../../io/source.ts';
 import { exactOrNone, type ReportFlaw, reportPlaces, type TableDisk, type TablePartition } from './table.ts';
 
@@ -69,12 +69,12 @@ export async function readGpt(disk: TableDisk, report: ReportFlaw): Promise<Gpt 
     const lastSector = alignUp(disk.size + 1, sectorSize) - 2 * sectorSize;
     const primary = await readCopy(disk, sectorSize, sectorSize, report);
     const named = primary?.isSound ? primary.header.alternateLba * sectorSize : lastSector;
-    const backup =
-      (await readCopy(disk, named, sectorSize, report)) ??
-      (named === lastSector ? undefined : await readCopy(disk, lastSector, sectorSize, report));
+    const places = named === lastSector ? [named] : [named, lastSector];
+    const { backup, isOutOfReach } = await readBackup(disk, places, sectorSize, report);
     const used = [primary, backup].find((copy) => copy?.isSound) ?? primary ?? backup;
     if (used === undefined) continue;
-    reportCopies(disk, primary, backup, named, lastSector, report);
+    if (isOutOfReach) reportOutOfReach(named, report);
+    else reportCopies(disk, primary, backup, named, lastSector, report);
     const { header } = used;
     const partitions = decodeEntries(used, sectorSize, report);
     reportPlaces(partitions, disk.size, report);
@@ -91,6 +91,30 @@ export async function readGpt(disk: TableDisk, report: ReportFlaw): Promise<Gpt 
     };
   }
   return undefined;
+}
+
+/** The first of `places` that has a backup. Where reading costs too much, the primary copy has to do. */
+async function readBackup(
+  disk: TableDisk,
+  places: readonly number[],
+  sectorSize: number,
+  report: ReportFlaw,
+): Promise<{ readonly backup: Copy | undefined; readonly isOutOfReach: boolean }> {
+  try {
+    for (const place of places) {
+      const backup = await readCopy(disk, place, sectorSize, report);
+      if (backup !== undefined) return { backup, isOutOfReach: false };
+    }
+    return { backup: undefined, isOutOfReach: false };
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    return { backup: undefined, isOutOfReach: true };
+  }
+}
+
+function reportOutOfReach(offset: number, report: ReportFlaw): void {
+  const message = `The backup header of the GPT, at byte ${offset}, was not looked at: that takes too much reading.`;
+  report({ code: 'gpt-backup-not-read', severity: 'info', message, offset: exactOrNone(offset) });
 }
 
 function rangesOf({ header, offset, entries }: Copy, sectorSize: number): ByteRange[] {

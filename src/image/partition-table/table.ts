@@ -35,6 +35,7 @@ export type TableFlawCode =
   | 'gpt-primary-missing'
   | 'gpt-backup-missing'
   | 'gpt-backup-not-at-end'
+  | 'gpt-backup-not-read'
   | 'gpt-backup-differs'
   | 'gpt-bad-checksum'
   | 'gpt-bad-header'

@@ -1,5 +1,7 @@
 /** What fills a volume, by the signatures of filesystems and of what holds other volumes. */
 
+import { MiB } from '../../binary/align.ts';
+import { BudgetError } from '../../errors.ts';
 import type { Content } from '../contents.ts';
 import { fatLabel } from '../fat/index.ts';
 import type { Volume } from '../volume.ts';
@@ -31,14 +33,23 @@ export async function identify(volume: Volume): Promise<Content> {
   return label === undefined ? found : { ...found, ...content(found.kind, label, found.uuid) };
 }
 
+/** Where all signatures stand but those at the end. */
+const NEAR = MiB;
+
 /** What the superblock alone tells. */
 export async function identifySuperblock(volume: Volume): Promise<Content> {
   let isEmpty = true;
+  let unread: unknown;
   for (const { places, length, decode } of signatures) {
     for (const at of places(volume.size)) {
       if (at < 0 || at >= volume.size) continue;
       // A record that the volume's end cuts off has zeros there.
-      const present = await volume.read(at, Math.min(length, volume.size - at));
+      const present = await volume.read(at, Math.min(length, volume.size - at)).catch((error) => {
+        // The end of a volume may be out of reach when its start is not.
+        if (!(error instanceof BudgetError) || at < NEAR) throw error;
+        unread = error;
+      });
+      if (present === undefined) continue;
       const record = new Uint8Array(length);
       record.set(present);
       const found = decode(bytesOf(record));
@@ -46,5 +57,6 @@ export async function identifySuperblock(volume: Volume): Promise<Content> {
       isEmpty &&= isZero(present);
     }
   }
+  if (unread !== undefined) throw unread;
   return { kind: isEmpty ? 'empty' : 'unknown' };
 }
