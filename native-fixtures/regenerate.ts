@@ -27,6 +27,7 @@ import { rawRecipes } from './recipes/raw.ts';
 import type { Recipe, ToolName } from './recipes/recipe.ts';
 import { vdiRecipes } from './recipes/vdi.ts';
 import { vhdRecipes } from './recipes/vhd.ts';
+import { vmdkRecipes } from './recipes/vmdk.ts';
 
 interface Companion {
   file: string;
@@ -62,7 +63,7 @@ interface ManifestImage {
 }
 
 const here = import.meta.dirname;
-const qemuFormats = { raw: 'raw', vhd: 'vpc', qcow2: 'qcow2', vdi: 'vdi' };
+const qemuFormats = { raw: 'raw', vhd: 'vpc', qcow2: 'qcow2', vdi: 'vdi', vmdk: 'vmdk' };
 const READ_BYTES = 4 * 1024 * 1024;
 
 const run = (program: string, args: string[], folder = tmpdir()): string =>
@@ -257,14 +258,16 @@ const reportImage = (image: ManifestImage, before: ManifestImage | undefined): v
 const main = (): void => {
   const wanted = process.argv[2] ?? '';
   const old = new Map(readImages('manifest.json').map((image) => [image.file.replace(/\.gz$/, ''), image]));
-  const made = [...rawRecipes, ...vhdRecipes, ...qcow2Recipes, ...vdiRecipes].flatMap((recipe) => {
-    const before = old.get(recipe.file);
-    if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];
-    if (recipe.keep && before !== undefined && existsSync(join(here, before.file))) return [before];
-    const image = makeImage(recipe);
-    reportImage(image, before);
-    return [image];
-  });
+  const made = [...rawRecipes, ...vhdRecipes, ...qcow2Recipes, ...vdiRecipes, ...vmdkRecipes].flatMap(
+    (recipe) => {
+      const before = old.get(recipe.file);
+      if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];
+      if (recipe.keep && before !== undefined && existsSync(join(here, before.file))) return [before];
+      const image = makeImage(recipe);
+      reportImage(image, before);
+      return [image];
+    },
+  );
   const manifest = { images: [...made, ...readImages('vendor.json')] };
   writeFileSync(join(here, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 };

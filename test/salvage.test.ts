@@ -58,6 +58,7 @@ const cases = [
   ['qcow2', { clusterSize: 4 * KiB }],
   ['vhd', {}],
   ['vdi', {}],
+  ['vmdk', {}],
   ['zvhd', {}],
   ['zvhd2', {}],
 ] as const;

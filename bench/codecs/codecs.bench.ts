@@ -5,7 +5,7 @@ import { type CodecName, codecOf } from '../../src/codecs/index.ts';
 import { contentStream, GRANULE } from '../content.ts';
 import { measure } from '../timing.ts';
 
-const names: readonly CodecName[] = ['deflate', 'zlib-unfinished', 'deflate-chained', 'zstd'];
+const names: readonly CodecName[] = ['deflate', 'zlib', 'zlib-unfinished', 'deflate-chained', 'zstd'];
 
 /** `text` has the compressible granules of the mix alone. */
 function blockOf(kind: 'text' | 'mix', size: number): Uint8Array {

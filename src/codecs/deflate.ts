@@ -1,4 +1,4 @@
-/** Deflate over node:zlib: the finished raw stream of qcow2, and the unfinished zlib stream of ZVHD2. */
+/** Deflate over node:zlib: the raw stream of qcow2, the zlib stream of VMDK, and the unfinished one of ZVHD2. */
 
 import {
   constants,
@@ -42,6 +42,24 @@ export const deflate = blockCodec({
     restarts: false,
     oneShot: (packed, limit) =>
       inflateRawSync(packed, { ...qcow2Window, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+  },
+});
+
+export const zlib = blockCodec({
+  name: 'zlib',
+  levels: deflateLevels,
+  bound: deflateBound,
+  packAt: (level) => ({
+    open: () => createDeflate({ level }),
+    flush: Z_FINISH,
+    restarts: false,
+    oneShot: (block, limit) => deflateSync(block, { level, chunkSize: chunkFor(limit) }),
+  }),
+  unpack: {
+    open: () => createInflate(),
+    flush: Z_FINISH,
+    restarts: false,
+    oneShot: (packed, limit) => inflateSync(packed, { chunkSize: chunkFor(limit), maxOutputLength: limit }),
   },
 });
 

@@ -2,12 +2,14 @@
 
 import { chainedDeflate } from './chained-deflate.ts';
 import type { Codec } from './codec.ts';
-import { deflate, zlibUnfinished } from './deflate.ts';
+import { deflate, zlib, zlibUnfinished } from './deflate.ts';
 import { zstd } from './zstd.ts';
 
 const codecs = {
   /** qcow2: raw deflate (RFC 1951) with a window of 4 KiB, finished. */
   deflate,
+  /** VMDK: a zlib stream (RFC 1950), finished, with its Adler-32. */
+  zlib,
   /** ZVHD2: a zlib stream (RFC 1950) that ends in a sync flush: no final block, no Adler-32. */
   'zlib-unfinished': zlibUnfinished,
   /** ZVHD: raw deflate that ends in a sync flush, a stretch of one stream through the whole file. */

@@ -22,6 +22,7 @@ const codecs: Readonly<
   Record<CodecName, { isFinished: boolean; decode: (payload: Uint8Array) => Uint8Array }>
 > = {
   deflate: { isFinished: true, decode: (payload) => inflateRawSync(payload, { windowBits: 12 }) },
+  zlib: { isFinished: true, decode: (payload) => inflateSync(payload) },
   'zlib-unfinished': { isFinished: false, decode: (payload) => inflateSync(payload, sync) },
   'deflate-chained': { isFinished: false, decode: (payload) => inflateRawSync(payload, sync) },
   zstd: { isFinished: true, decode: (payload) => zstdDecompressSync(payload) },

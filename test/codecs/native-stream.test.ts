@@ -60,7 +60,7 @@ describe.each(Object.entries(specs))('the native stream of %s', (_, spec) => {
   });
 });
 
-describe.each(['deflate', 'zlib-unfinished', 'deflate-chained', 'zstd'] as const)('%s', (name) => {
+describe.each(['deflate', 'zlib', 'zlib-unfinished', 'deflate-chained', 'zstd'] as const)('%s', (name) => {
   const codec = codecOf(name);
 
   it('decodes a good block after a bad one', () => {

@@ -26,6 +26,7 @@ const choices: { readonly [N in WritableName]?: readonly CreateOptions<N>[] } = 
     { compress: true, clusterSize: 2 * MiB },
     { compress: true, clusterSize: 2 * MiB, compressionType: 'zstd', compressionLevel: 1 },
   ],
+  vmdk: [{ compress: true }, { subformat: 'streamOptimized', compressionLevel: 1 }],
   zvhd: [{ compressionLevel: 1 }],
   zvhd2: [{ compressionType: 'zlib' }],
 };

@@ -41,6 +41,19 @@ function tableEdges(bytes: Uint8Array, format: FormatName): number[] {
       return [8, 512, 1536, 1536 + 4, 2048, size - 512, size - 511, size - 8];
     case 'vdi':
       return [4, 68, 400, 512, 512 + 4, 1024, view.getUint32(344, true)];
+    case 'vmdk':
+      return [
+        4,
+        512,
+        512 + 20,
+        21 * 512,
+        21 * 512 + 4,
+        65536,
+        65536 + 12,
+        size - 1536,
+        size - 1024,
+        size - 512,
+      ];
     case 'zvhd':
       return [6, 512, 4096, 4096 + 48, size - 4096, size - 4096 + 512];
     case 'zvhd2': {
@@ -147,6 +160,8 @@ describe('fixtures', () => {
     'vdi/dynamic',
     'vdi/static',
     'vdi/any-order',
+    'vmdk/sparse',
+    'vmdk/stream',
     'zvhd/small',
     'zvhd/empty',
     'zvhd/dense',
@@ -177,6 +192,8 @@ describe('written by diskimg', () => {
     ],
     ['vhd', { format: 'vhd' }],
     ['vdi', { format: 'vdi' }],
+    ['vmdk', { format: 'vmdk' }],
+    ['vmdk streamOptimized', { format: 'vmdk', options: { compress: true } }],
     ['zvhd', { format: 'zvhd' }],
     ['zvhd2', { format: 'zvhd2' }],
     ['zvhd2 zlib', { format: 'zvhd2', options: { compressionType: 'zlib' } }],

@@ -13,7 +13,7 @@ import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
 const SIZE = 6 * MiB + 512;
-const formats = ['raw', 'qcow2', 'vhd', 'vdi'] as const;
+const formats = ['raw', 'qcow2', 'vhd', 'vdi', 'vmdk'] as const;
 type Name = (typeof formats)[number];
 
 /** Disks by name: `same` twice over, one with a bit flipped, a larger one with zeros, a larger one with data. */
@@ -42,8 +42,9 @@ beforeAll(async () => {
     const options = ['-f', 'raw', '-O', 'vpc', '-o', 'force_size=on'];
     await qemuImg(['convert', ...options, source, pathOf(name, 'vhd')]);
     await qemuImg(['convert', '-f', 'raw', '-O', 'vdi', source, pathOf(name, 'vdi')]);
+    await qemuImg(['convert', '-f', 'raw', '-O', 'vmdk', source, pathOf(name, 'vmdk')]);
   }
-});
+}, 60_000);
 
 /** Exit code, and the lines; offsets down to the sector, as qemu-img tells them. */
 interface Verdict {

@@ -128,6 +128,23 @@ describeWith(['qemu-img', 'qemu-io'], 'diskimg reads the VDI that qemu-img write
   });
 });
 
+describeWith(['qemu-img', 'qemu-io'], 'diskimg reads the VMDK that qemu-img writes', () => {
+  describe.each(['monolithicSparse', 'streamOptimized'])('%s', (subformat) => {
+    test.each(guestNames)('%s', async (name) => {
+      const path = await makeImage(name, ['-O', 'vmdk', '-o', `subformat=${subformat}`], '.vmdk');
+      expect(sha256(await readBack(path))).toBe(sha256(GUESTS[name]));
+    });
+  });
+
+  test.each(['zeroed_grain=off', 'zeroed_grain=on'])('written and zeroed in place, %s', async (options) => {
+    const path = await makeImage('5 MiB + 1536', ['-O', 'vmdk', '-o', options], '.vmdk');
+    await qemuIo('vmdk', path, ['write -P 0x11 3k 1300k', 'write -z 2M 1M', 'write -P 2 4M 4k']);
+    const raw = temp(`inplace-vmdk-${options}.raw`);
+    await qemuImg(['convert', '-f', 'vmdk', '-O', 'raw', path, raw]);
+    expect(sha256(await readBack(path))).toBe(sha256(readFileSync(raw)));
+  });
+});
+
 const vpcVariants = [
   'subformat=dynamic',
   'subformat=fixed',

@@ -158,6 +158,16 @@ describeWith(['qemu-img'], 'qemu-img reads the VDI that diskimg writes', () => {
   }
 });
 
+describeWith(['qemu-img'], 'qemu-img reads the VMDK that diskimg writes', () => {
+  for (const subformat of ['monolithicSparse', 'streamOptimized'] as const) {
+    test.each(guestsFor(64 * KiB))(`vmdk ${subformat}, $name`, async (guest) => {
+      const path = await write(guest, { format: 'vmdk', options: { subformat, adapterType: 'lsilogic' } });
+      await qemuImg(['check', '-q', '-f', 'vmdk', path]);
+      await requireSame(guest, 'vmdk', path);
+    });
+  }
+});
+
 describeWith(['qemu-img'], 'qemu-img finds nothing lost on the way through the vendor formats', () => {
   const variants: Variant[] = [
     { name: 'zvhd', output: { format: 'zvhd' }, unit: 2 * MiB },

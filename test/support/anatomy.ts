@@ -18,6 +18,7 @@ import {
 import { vdiHeader } from '../../src/formats/vdi/structs.ts';
 import { parentLocator } from '../../src/formats/vhd/parent.ts';
 import { dynamicHeader, vhdFooter } from '../../src/formats/vhd/structs.ts';
+import { grainMarker, metadataMarker, sparseHeader } from '../../src/formats/vmdk/structs.ts';
 import { PAGE, streamFooter } from '../../src/formats/zvhd-stream/footer.ts';
 import { recordHeader, recordLength } from '../../src/formats/zvhd-stream/record.ts';
 import { indexEntry } from '../../src/formats/zvhd2/structs.ts';
@@ -100,6 +101,7 @@ const anatomists: { readonly [N in FormatName]: (bytes: Uint8Array) => Anatomy }
   vhd: vhdAnatomy,
   qcow2: qcow2Anatomy,
   vdi: vdiAnatomy,
+  vmdk: vmdkAnatomy,
   zvhd: zvhdAnatomy,
   zvhd2: zvhd2Anatomy,
 };
@@ -176,6 +178,49 @@ function vdiAnatomy(bytes: Uint8Array): Anatomy {
     const start = view.getUint32(dataOffset.at, true) + view.getUint32(at + block * 4, true) * size;
     if (start >= bytes.length) continue;
     regions.push({ what: `block ${block}`, start, end: Math.min(bytes.length, start + size) });
+  }
+  return { endian: 'little', records, tables, regions, seals };
+}
+
+function vmdkAnatomy(bytes: Uint8Array): Anatomy {
+  const { records, tables, regions, seals } = blank();
+  const view = viewOf(bytes);
+  records.push({ what: 'header', struct: sparseHeader, at: 0 });
+  let header = sparseHeader.decode(bytes, 0);
+  const isCompressed = header.compressAlgorithm === 1;
+  if (header.gdOffset === 2n ** 64n - 1n) {
+    const at = bytes.length - 1536;
+    records.push({ what: 'footer marker', struct: metadataMarker, at });
+    records.push({ what: 'footer', struct: sparseHeader, at: at + 512 });
+    records.push({ what: 'end of stream', struct: metadataMarker, at: at + 1024 });
+    header = sparseHeader.decode(bytes.subarray(at + 512), at + 512);
+  }
+  const start = header.descriptorOffset * 512;
+  regions.push({ what: 'descriptor', start, end: start + header.descriptorSize * 512 });
+  const grainSize = header.grainSize * 512;
+  const count = Math.ceil(header.capacity / header.grainSize / header.numGTEsPerGT);
+  const entry = { entrySize: 4, unit: 512, flags: [] };
+  const directories: [what: string, sector: number][] = [['directory', Number(header.gdOffset)]];
+  if ((header.flags & 2) !== 0 && header.rgdOffset > 0)
+    directories.push(['redundant directory', header.rgdOffset]);
+  let grains = 0;
+  for (const [what, sector] of directories) {
+    tables.push({ what, at: sector * 512, count, ...entry });
+    for (let index = 0; index < Math.min(count, MANY); index++) {
+      const at = view.getUint32(sector * 512 + index * 4, true) * 512;
+      if (at === 0) continue;
+      tables.push({ what: `${what}: table`, at, count: header.numGTEsPerGT, ...entry });
+      for (let slot = 0; slot < header.numGTEsPerGT && grains < MANY; slot++) {
+        const grain = view.getUint32(at + slot * 4, true) * 512;
+        if (grain < 1024 || what !== 'directory') continue;
+        grains += 1;
+        if (isCompressed) records.push({ what: `grain ${grains}`, struct: grainMarker, at: grain });
+        const length = isCompressed ? view.getUint32(grain + 8, true) : grainSize;
+        const begin = isCompressed ? grain + 12 : grain;
+        const end = Math.min(bytes.length, begin + length);
+        regions.push({ what: `data of grain ${grains}`, start: begin, end });
+      }
+    }
   }
   return { endian: 'little', records, tables, regions, seals };
 }

@@ -1,0 +1,229 @@
+/**
+ * Checks VMDK: the header, the descriptor, and where the tables and the grains stand, no two on the same bytes; the
+ * redundant tables against the others; the marker of every compressed grain and, with the data, its payload.
+ */
+
+import { ceilDiv, SECTOR } from '../../binary/align.ts';
+import type { CheckFigures, CheckRequest, FindingPlace } from '../../image/check.ts';
+import { type ByteSource, readBytes } from '../../io/source.ts';
+import { readStoredLength, unpackGrain } from './grain.ts';
+import { directoryEntries, type GrainShape } from './grain-tables.ts';
+import { FOOTER_LENGTH, readHeader, type SoundHeader } from './header.ts';
+import { diskSize, grainShape, readEmbedded } from './reader.ts';
+import { type SectorMap, sectorMap } from './sector-map.ts';
+import { sparseHeader, UNUSED_GRAIN, ZERO_GRAIN } from './structs.ts';
+
+export async function checkVmdk(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
+  const { report } = request;
+  const sound = await report.attempt(() => readHeader(source));
+  if (sound === undefined) return { imageEndOffset: source.size };
+  const capacity = await checkDescriptor(source, sound, request);
+  checkHeader(source, sound, request);
+  const check: VmdkCheck = {
+    source,
+    sound,
+    shape: grainShape(sound, capacity),
+    request,
+    used: sectorMap(source.size),
+    figures: { allocated: 0, fragmented: 0, compressed: 0, next: 0 },
+    scratch: new Uint8Array(request.readsData && sound.isCompressed ? sound.grainSize : 0),
+  };
+  claim(check, 'header', 0, sparseHeader.size, { fileOffset: 0 });
+  if (sound.descriptor) {
+    const { fileOffset, length } = sound.descriptor;
+    claim(check, 'descriptor', fileOffset, length, { fileOffset: sparseHeader.fields.descriptorOffset.at });
+  }
+  if (sound.footerOffset !== undefined) {
+    const fileOffset = source.size - FOOTER_LENGTH;
+    claim(check, 'footer', fileOffset, FOOTER_LENGTH, { fileOffset });
+  }
+  const directory = await readDirectory(check, sound.directoryOffset, sound.footerOffset ?? 0);
+  const redundant =
+    sound.redundantOffset === undefined ? undefined : await readDirectory(check, sound.redundantOffset, 0);
+  for (let index = 0; index < (directory?.length ?? 0); index++) {
+    request.requireRunning();
+    const table = await readTable(check, sound.directoryOffset, directory as Uint32Array, index);
+    if (table) await checkGrains(check, table, index);
+    if (redundant && sound.redundantOffset !== undefined) {
+      const copy = await readTable(check, sound.redundantOffset, redundant, index);
+      compareTables(check, index, table, copy);
+    }
+  }
+  const { allocated, fragmented, compressed } = check.figures;
+  return {
+    imageEndOffset: check.used.end,
+    totalClusters: ceilDiv(capacity, sound.grainSize),
+    allocatedClusters: allocated,
+    fragmentedClusters: fragmented,
+    compressedClusters: compressed,
+  };
+}
+
+interface VmdkCheck {
+  readonly source: ByteSource;
+  readonly sound: SoundHeader;
+  readonly shape: GrainShape;
+  readonly request: CheckRequest<unknown>;
+  readonly used: SectorMap;
+  readonly figures: { allocated: number; fragmented: number; compressed: number; next: number };
+  /** Room for a decoded grain. */
+  readonly scratch: Uint8Array;
+}
+
+/** Returns the bytes of the disk. */
+async function checkDescriptor(
+  source: ByteSource,
+  sound: SoundHeader,
+  { report }: CheckRequest<unknown>,
+): Promise<number> {
+  const descriptor = await report.attempt(() => readEmbedded(source, sound));
+  if (descriptor === undefined) return sound.capacity;
+  const fileOffset = sound.descriptor?.fileOffset;
+  for (const key of descriptor.unknownKeys) {
+    report.warning('bad-header', () => `The descriptor has a key that is not known: ${key}.`, { fileOffset });
+  }
+  const { capacity, notes } = diskSize(sound, descriptor);
+  for (const { message } of notes) report.warning('bad-header', () => message, { fileOffset });
+  return capacity;
+}
+
+function checkHeader(source: ByteSource, { header }: SoundHeader, { report }: CheckRequest<unknown>): void {
+  if (header.uncleanShutdown !== 0) {
+    const message = () => 'The disk was not closed cleanly.';
+    report.warning('dirty', message, { fileOffset: sparseHeader.fields.uncleanShutdown.at });
+  }
+  if (header.overHead * SECTOR > source.size) {
+    const message = () =>
+      `The grains should begin at byte ${header.overHead * SECTOR}, but the file has only ${source.size} bytes.`;
+    report.corruption('truncated', message, { fileOffset: sparseHeader.fields.overHead.at });
+  }
+}
+
+/** Takes a range of the file for one use; reports it when it has another one. */
+function claim(
+  { used, request }: VmdkCheck,
+  what: string,
+  fileOffset: number,
+  length: number,
+  place: FindingPlace,
+): void {
+  if (used.claim(fileOffset, length)) return;
+  request.report.corruption(
+    'overlap',
+    () => `The ${what} at byte ${fileOffset} stands on something else.`,
+    place,
+  );
+}
+
+/** @param headerOffset of the header that tells its place */
+async function readDirectory(
+  check: VmdkCheck,
+  fileOffset: number,
+  headerOffset: number,
+): Promise<Uint32Array | undefined> {
+  const { source, shape, request } = check;
+  const length = directoryEntries(shape) * 4;
+  const isRedundant = fileOffset === check.sound.redundantOffset;
+  const { rgdOffset, gdOffset } = sparseHeader.fields;
+  const place = { fileOffset: headerOffset + (isRedundant ? rgdOffset.at : gdOffset.at) };
+  const bytes = await request.report.attempt(
+    () => readBytes(source, fileOffset, length, 'A grain directory'),
+    place,
+  );
+  if (bytes === undefined) return undefined;
+  claim(check, 'grain directory', fileOffset, length, place);
+  return new Uint32Array(bytes.buffer);
+}
+
+interface Table {
+  readonly entries: Uint32Array;
+  readonly fileOffset: number;
+}
+
+/** Undefined where there is none, and where it is not in the file. */
+async function readTable(
+  check: VmdkCheck,
+  directoryOffset: number,
+  directory: Uint32Array,
+  index: number,
+): Promise<Table | undefined> {
+  const { source, shape, request } = check;
+  const fileOffset = (directory[index] as number) * SECTOR;
+  if (fileOffset === 0) return undefined;
+  const length = shape.tableEntries * 4;
+  const place = {
+    fileOffset: directoryOffset + index * 4,
+    guestOffset: index * shape.tableEntries * shape.grainSize,
+  };
+  if (fileOffset + length > source.size) {
+    const message = () =>
+      `A grain table should end at byte ${fileOffset + length}, but the file has only ${source.size} bytes.`;
+    request.report.corruption('past-end', message, place);
+    return undefined;
+  }
+  claim(check, 'grain table', fileOffset, length, place);
+  const bytes = await readBytes(source, fileOffset, length, 'A grain table');
+  return { entries: new Uint32Array(bytes.buffer), fileOffset };
+}
+
+async function checkGrains(check: VmdkCheck, { entries, fileOffset }: Table, index: number): Promise<void> {
+  const { shape, source, request, figures } = check;
+  const { report } = request;
+  for (let slot = 0; slot < entries.length; slot++) {
+    const entry = entries[slot] as number;
+    if (entry === UNUSED_GRAIN || (entry === ZERO_GRAIN && shape.hasZeroGrains)) continue;
+    const guestOffset = (index * shape.tableEntries + slot) * shape.grainSize;
+    const place = { fileOffset: fileOffset + slot * 4, guestOffset };
+    if (guestOffset >= shape.capacity) {
+      report.warning('unused-space', () => 'A grain is stored that is past the end of the disk.', place);
+    }
+    const offset = entry * SECTOR;
+    const length = shape.isCompressed
+      ? await report.attempt(() => checkRecord(check, offset, guestOffset), place)
+      : shape.grainSize;
+    if (length === undefined) continue;
+    figures.allocated += 1;
+    if (shape.isCompressed) figures.compressed += 1;
+    if (figures.next !== 0 && figures.next !== offset) figures.fragmented += 1;
+    figures.next = offset + ceilDiv(length, SECTOR) * SECTOR;
+    if (offset + length > source.size) {
+      const message = () =>
+        `A grain should end at byte ${offset + length}, but the file has only ${source.size} bytes.`;
+      report.corruption('past-end', message, place);
+      continue;
+    }
+    claim(check, 'grain', offset, length, place);
+  }
+}
+
+/** Bytes of a compressed grain with its marker; its payload is decoded where data is read. */
+async function checkRecord(
+  { source, shape, request, scratch }: VmdkCheck,
+  fileOffset: number,
+  guestOffset: number,
+): Promise<number> {
+  const place = { guestOffset, extentStart: 0 };
+  const length = await readStoredLength(source, fileOffset, place, shape.grainSize);
+  request.requireRunning();
+  if (!request.readsData || fileOffset + length > source.size) return length;
+  const stored = await readBytes(source, fileOffset, length, 'A grain');
+  const onDisk = Math.max(1, Math.min(shape.grainSize, shape.capacity - guestOffset));
+  unpackGrain(stored, fileOffset, place, onDisk, scratch);
+  return length;
+}
+
+function compareTables(
+  { shape, sound, request }: VmdkCheck,
+  index: number,
+  table: Table | undefined,
+  copy: Table | undefined,
+): void {
+  const isSame =
+    table && copy ? table.entries.every((entry, slot) => entry === copy.entries[slot]) : table === copy;
+  if (isSame) return;
+  const place = {
+    fileOffset: copy?.fileOffset ?? (sound.redundantOffset ?? 0) + index * 4,
+    guestOffset: index * shape.tableEntries * shape.grainSize,
+  };
+  request.report.warning('bad-table', () => 'A grain table and its redundant copy differ.', place);
+}
