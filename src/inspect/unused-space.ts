@@ -1,6 +1,6 @@
 /** What stands behind the last partition, where nothing should be. */
 
-import { KiB } from '../binary/align.ts';
+import { KiB, SECTOR } from '../binary/align.ts';
 import { guestEnd } from '../image/extent.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { ByteRange } from '../io/source.ts';
@@ -55,9 +55,23 @@ async function* storedRanges(image: DiskImage, gaps: readonly ByteRange[]): Asyn
 /** Where the first byte stands that is not zero, among those that are looked at. */
 async function firstData(disk: Volume, start: number, end: number): Promise<number | undefined> {
   for (const at of new Set([start, Math.max(start, end - SAMPLE)])) {
-    const bytes = await disk.read(at, Math.min(SAMPLE, end - at));
+    const bytes = withoutOldTables(await disk.read(at, Math.min(SAMPLE, end - at)));
     const index = bytes.findIndex((byte) => byte !== 0);
     if (index >= 0) return at + index;
   }
   return undefined;
+}
+
+const HEADER = new TextEncoder().encode('EFI PART');
+/** Of the usual 128 entries, which stand before the header of a backup. */
+const ENTRIES_LENGTH = 16 * KiB;
+
+/** With zeros for the backups of a GPT: growing a disk leaves them behind where its end was. They are nobody's data. */
+function withoutOldTables(bytes: Uint8Array): Uint8Array {
+  const rest = bytes.slice();
+  for (let at = 0; at + SECTOR <= bytes.length; at += SECTOR) {
+    if (!HEADER.every((byte, index) => bytes[at + index] === byte)) continue;
+    rest.fill(0, Math.max(0, at - ENTRIES_LENGTH), at + SECTOR);
+  }
+  return rest;
 }
