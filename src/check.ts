@@ -6,7 +6,7 @@ import { collectFindings, type Finding } from './image/check.ts';
 import { resolveOptions } from './image/options.ts';
 import type { ImageInput } from './open.ts';
 import { probe } from './probe.ts';
-import { openSource, type SourceOptions } from './sources.ts';
+import { openInput, type SourceOptions } from './sources.ts';
 
 export interface CheckOptions extends SourceOptions {
   /** Without it the bytes of the image tell. */
@@ -47,7 +47,7 @@ export interface ImageCheck {
  * @throws BudgetError when more is in use than can be counted; ImageIoError; OptionError; CancelledError
  */
 export async function checkImage(input: ImageInput, options: CheckOptions = {}): Promise<ImageCheck> {
-  const source = await openSource(input, options);
+  const source = await openInput(input, options);
   try {
     const format = options.format === undefined ? await probe(source) : formatNamed(options.format);
     const openOptions = resolveOptions(format.openOptions, options.options ?? {}, format.name);

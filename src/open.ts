@@ -23,7 +23,7 @@ import {
   requireNextInChain,
   resolveReference,
 } from './references.ts';
-import { openSource, type SourceInput, type SourceOptions } from './sources.ts';
+import { openInput, openSource, type SourceInput, type SourceOptions } from './sources.ts';
 import type { JobImage, JobLayer } from './workers/job-image.ts';
 import { availableThreads } from './workers/pool.ts';
 
@@ -72,7 +72,7 @@ export interface OpenedImage extends DiskImage {
  * @throws OptionError for an option that the format does not have
  */
 export async function openImage(input: ImageInput, options: OpenImageOptions = {}): Promise<OpenedImage> {
-  const source = await openSource(input, options);
+  const source = await openInput(input, options);
   return openLayer(source, options, []);
 }
 

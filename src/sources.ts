@@ -1,7 +1,8 @@
 /** What an input is: a file, bytes, or something behind a network; opened as a source. */
 
 import { fileURLToPath } from 'node:url';
-import { TiB } from './binary/align.ts';
+import { MiB, TiB } from './binary/align.ts';
+import { isNamedAs, unwrapped, WRAPPER_HEAD, type Wrapper, wrapperOf } from './codecs/wrapper.ts';
 import { OptionError } from './errors.ts';
 import { blobSource } from './io/blob-source.ts';
 import { openFileSource } from './io/file-source.ts';
@@ -29,6 +30,70 @@ export interface SourceOptions {
 }
 
 const MAX_SPOOL_BYTES = TiB;
+
+/** What is asked of an input beside the options of its source. */
+export interface InputOptions extends SourceOptions {
+  /** The format that the caller says it has. */
+  readonly format?: string | undefined;
+}
+
+/**
+ * Opens an input of the caller's, unpacked where it is compressed as a whole: gzip, zstd, xz or bzip2. A file that is said
+ * to have a format is what it is, unless its name tells of the packing: the first bytes of a raw disk are its guest's to
+ * choose.
+ * @throws what {@link openSource} throws; CorruptImageError `truncated`, `bad-data`; BudgetError
+ */
+export async function openInput(input: SourceInput, options: InputOptions): Promise<ByteSource> {
+  const source = await openSource(input, options);
+  try {
+    const head = new Uint8Array(Math.min(WRAPPER_HEAD, source.size));
+    await source.read(head, 0);
+    const wrapper = wrapperOf(head);
+    if (wrapper === undefined) return source;
+    if (options.format !== undefined && !isNamedAs(wrapper, source.name)) return source;
+    const unpacking = await unpacked(source, wrapper, options);
+    await source.close();
+    return unpacking;
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+async function unpacked(
+  source: ByteSource,
+  wrapper: Wrapper,
+  { maxSpoolBytes = MAX_SPOOL_BYTES }: SourceOptions,
+): Promise<ByteSource> {
+  const spool = await spoolToFile({
+    name: bareName(source.name, wrapper),
+    body: unwrapped(wrapper, chunksOf(source), source.name),
+    maxBytes: maxSpoolBytes,
+    revision: source.revision,
+    remarks: [
+      {
+        code: 'unpacked',
+        message: `${source.name} is compressed as a whole (${wrapper.name}): it was unpacked into a temporary file.`,
+      },
+    ],
+  });
+  await source.requireUnchanged?.();
+  return spool;
+}
+
+/** The name that tells the format: `disk.vhd.gz` holds a VHD. */
+function bareName(name: string, { suffixes }: Wrapper): string {
+  const suffix = suffixes.find((ending) => name.toLowerCase().endsWith(ending));
+  return suffix === undefined ? name : name.slice(0, -suffix.length);
+}
+
+async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.size; at += MiB) {
+    const bytes = new Uint8Array(Math.min(MiB, source.size - at));
+    await source.read(bytes, at);
+    yield bytes;
+  }
+}
 
 /** @throws ImageIoError, OptionError for a URL of another kind, BudgetError */
 export async function openSource(input: SourceInput, options: SourceOptions): Promise<ByteSource> {

@@ -108,7 +108,7 @@ export function diskImage(
     unit: Math.max(reader.unit, backing?.unit ?? 1),
     isSequential,
     details,
-    notes: [...reader.notes, ...(backing?.notes ?? [])],
+    notes: [...(source.remarks ?? []), ...reader.notes, ...(backing?.notes ?? [])],
     ...(backing && { backing }),
     extents: (from = 0, to = virtualSize) => extents(from, to),
     async read(into, guestOffset) {

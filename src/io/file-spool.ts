@@ -4,6 +4,10 @@ import { BudgetError, CorruptImageError, requireNotAborted } from '../errors.ts'
 import { openFileSource } from './file-source.ts';
 import { openTemporaryFile } from './file-temp.ts';
 import type { ByteSource } from './source.ts';
+import { dataRuns } from './zeros.ts';
+
+/** Zeros are looked for in steps of this many bytes. */
+const HOLE = 16 * 1024;
 
 export interface Spooling {
   /** What to call it in messages. */
@@ -14,6 +18,7 @@ export interface Spooling {
   /** Bytes that may come at most. */
   readonly maxBytes: number;
   readonly revision?: string | undefined;
+  readonly remarks?: ByteSource['remarks'];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,16 +28,20 @@ export interface Spooling {
  * body throws
  */
 export async function spoolToFile(spooling: Spooling): Promise<ByteSource> {
-  const { name, body, size, maxBytes, revision, signal } = spooling;
+  const { name, body, size, maxBytes, revision, remarks = [], signal } = spooling;
   const file = await openTemporaryFile();
   try {
     let written = 0;
     for await (const chunk of body) {
       requireNotAborted(signal);
       if (written + chunk.length > maxBytes) throw tooMuch(name, maxBytes);
-      await file.write(chunk, written);
+      // Disks are mostly zeros, and unpacked ones the more: they take up nothing.
+      for (const { start, end } of dataRuns(chunk, HOLE)) {
+        await file.write(chunk.subarray(start, end), written + start);
+      }
       written += chunk.length;
     }
+    await file.resize(written);
     if (size !== undefined && written !== size) {
       throw new CorruptImageError('truncated', `${name} broke off after ${written} of ${size} bytes.`, {
         fileOffset: written,
@@ -44,6 +53,7 @@ export async function spoolToFile(spooling: Spooling): Promise<ByteSource> {
       ...source,
       name,
       ...(revision !== undefined && { revision }),
+      remarks,
       async close() {
         await source.close();
         await file.close();

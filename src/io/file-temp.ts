@@ -10,6 +10,8 @@ export interface TemporaryFile {
   readonly path: string;
   /** @throws ImageIoError `write-failed` */
   write(bytes: Uint8Array, fileOffset: number): Promise<void>;
+  /** Sets the length in bytes; what was not written reads as zeros. */
+  resize(size: number): Promise<void>;
   /** Reads up to `into.length` bytes; returns how many there were. */
   read(into: Uint8Array, fileOffset: number): Promise<number>;
   /** Removes it. */
@@ -49,6 +51,11 @@ export async function openTemporaryFile(folder = tmpdir()): Promise<TemporaryFil
           });
         done += bytesWritten;
       }
+    },
+    async resize(size) {
+      await handle.truncate(size).catch((cause) => {
+        throw cannotWrite(path, undefined, cause);
+      });
     },
     read: async (into, fileOffset) => (await handle.read(into, 0, into.length, fileOffset)).bytesRead,
     async close() {

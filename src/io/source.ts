@@ -45,6 +45,8 @@ export interface ByteSource {
   readonly size: number;
   /** Changes when the bytes do, and is the same for a faithful copy: a time or an entity tag, where one is known. */
   readonly revision?: string;
+  /** What a user should know of how it came to be. */
+  readonly remarks?: readonly { readonly code: string; readonly message: string }[];
   /** Bytes that it takes up on its disk, where that is known. */
   readonly allocatedSize?: number;
   /** Present when a worker thread can open the source again; without it a conversion stays on one thread. */
