@@ -90,7 +90,7 @@ export type { OutputPlan } from './prepared/plan.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';
-export type { SourceInput, SourceOptions } from './sources.ts';
+export type { InputStream, SourceInput, SourceOptions } from './sources.ts';
 export type { Journal } from './upload/journal.ts';
 export { type ObsClientLike, type ObsStoreOptions, obsStore } from './upload/obs-store.ts';
 export type { RetryNotice } from './upload/retry.ts';

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { MiB, TiB } from './binary/align.ts';
 import { isNamedAs, unwrapped, WRAPPER_HEAD, type Wrapper, wrapperOf } from './codecs/wrapper.ts';
-import { OptionError } from './errors.ts';
+import { ImageIoError, OptionError } from './errors.ts';
 import { blobSource } from './io/blob-source.ts';
 import { openFileSource } from './io/file-source.ts';
 import { spoolToFile } from './io/file-spool.ts';
@@ -11,11 +11,14 @@ import { type HttpOptions, noRanges, openHttp } from './io/http-source.ts';
 import { memorySource } from './io/memory.ts';
 import type { ByteSource } from './io/source.ts';
 
+/** What comes in one direction only: a web stream, one of Node, a generator of bytes. */
+export type InputStream = AsyncIterable<Uint8Array> & { readonly name?: string | undefined };
+
 /**
- * A path; a `file:`, `http:` or `https:` URL, as text too; a `Blob` or a `File`; the bytes themselves; or anything with a
- * size that can be read.
+ * A path; a `file:`, `http:` or `https:` URL, as text too; a `Blob` or a `File`; the bytes themselves; anything with a
+ * size that can be read; or a stream, which is kept in a temporary file until the image is closed.
  */
-export type SourceInput = string | URL | Uint8Array | Blob | ByteSource;
+export type SourceInput = string | URL | Uint8Array | Blob | ByteSource | InputStream;
 
 export interface SourceOptions {
   /** How servers are asked. */
@@ -71,6 +74,7 @@ async function unpacked(
     maxBytes: maxSpoolBytes,
     revision: source.revision,
     remarks: [
+      ...(source.remarks ?? []),
       {
         code: 'unpacked',
         message: `${source.name} is compressed as a whole (${wrapper.name}): it was unpacked into a temporary file.`,
@@ -99,7 +103,9 @@ async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
 export async function openSource(input: SourceInput, options: SourceOptions): Promise<ByteSource> {
   if (input instanceof Uint8Array) return memorySource(input);
   if (input instanceof Blob) return blobSource(input);
-  if (typeof input === 'object' && !(input instanceof URL)) return input;
+  if (typeof input === 'object' && !(input instanceof URL)) {
+    return 'size' in input ? input : spooledStream(input, options);
+  }
   const url = urlOf(input);
   if (url === undefined) return openFileSource(String(input));
   switch (url.protocol) {
@@ -112,6 +118,29 @@ export async function openSource(input: SourceInput, options: SourceOptions): Pr
       throw new OptionError('bad-option', `${url.protocol} URLs cannot be opened.`, {
         hint: 'Download the image first.',
       });
+  }
+}
+
+async function spooledStream(
+  stream: InputStream,
+  { maxSpoolBytes = MAX_SPOOL_BYTES }: SourceOptions,
+): Promise<ByteSource> {
+  const { name = 'the stream' } = stream;
+  return spoolToFile({
+    name,
+    body: unbroken(stream, name),
+    maxBytes: maxSpoolBytes,
+    remarks: [
+      { code: 'spooled', message: `${name} was written into a temporary file, which is removed at the end.` },
+    ],
+  });
+}
+
+async function* unbroken(stream: InputStream, name: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (cause) {
+    throw new ImageIoError('read-failed', `${name} broke off: ${(cause as Error).message}.`, { cause });
   }
 }
 

@@ -1,7 +1,14 @@
 /** The flags by which commands are told how to open an image, and how to print what they found. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { FormatName, OpenImageOptions, SourceOptions } from '../index.ts';
+import {
+  type FormatName,
+  type OpenImageOptions,
+  OptionError,
+  type SourceInput,
+  type SourceOptions,
+} from '../index.ts';
+import type { CliIo } from './io.ts';
 import {
   countArgument,
   formatArgument,
@@ -10,6 +17,29 @@ import {
   pairsArgument,
   sizeArgument,
 } from './options.ts';
+
+/**
+ * The image of a command: a path, an address, or `-` for what is piped in.
+ * @throws OptionError `bad-option` when nothing is
+ */
+export function inputOf(path: string, io: Pick<CliIo, 'stdin'>): SourceInput {
+  if (path !== '-') return path;
+  const { stdin } = io;
+  if (stdin) return { name: 'standard input', [Symbol.asyncIterator]: () => stdin[Symbol.asyncIterator]() };
+  throw new OptionError('bad-option', 'Nothing is piped into standard input.', {
+    hint: 'Name the image, or pipe it in: curl … | diskimg convert - disk.zvhd2',
+  });
+}
+
+/** The same for several, of which one may be piped in. @throws OptionError `bad-option` */
+export function inputsOf(paths: readonly string[], io: Pick<CliIo, 'stdin'>): SourceInput[] {
+  if (paths.filter((path) => path === '-').length > 1) {
+    throw new OptionError('bad-option', 'Standard input is one image, not several.', {
+      hint: 'Name the others.',
+    });
+  }
+  return paths.map((path) => inputOf(path, io));
+}
 
 /** How an image is read, as commander gives it. */
 export interface ReadingFlags {

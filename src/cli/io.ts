@@ -1,5 +1,7 @@
 /** All that the command line knows of the process that it runs in; tests give it another one. */
 export interface ProcessIo {
+  /** What is piped in; undefined where that is a terminal. */
+  readonly stdin: AsyncIterable<Uint8Array> | undefined;
   /** Results. */
   out(text: string): void;
   /**

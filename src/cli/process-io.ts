@@ -10,6 +10,10 @@ export function processIo(signal: AbortSignal): ProcessIo {
     if (!isGone(error) && !told.has(error)) throw error;
   });
   return {
+    // Asked for only when it is read: a process whose input is open would wait for it.
+    get stdin() {
+      return process.stdin.isTTY ? undefined : process.stdin;
+    },
     out: (text) => void process.stdout.write(text),
     write: (bytes) =>
       new Promise((resolve, reject) => {

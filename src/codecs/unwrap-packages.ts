@@ -1,6 +1,6 @@
 /** xz by xz-decompress (XZ Embedded as WebAssembly), bzip2 by unbzip2-stream. */
 
-import { EndsEarlyError } from './wrapper.ts';
+import { EndsEarlyError } from './ends-early.ts';
 
 /** Codes of XZ Embedded (`enum xz_ret`). */
 const XZ_OPTIONS = 6;

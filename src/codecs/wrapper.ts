@@ -1,6 +1,7 @@
 /** Files that are compressed as a whole, whatever is in them: gzip, zstd, xz and bzip2, told by how they begin. */
 
 import { CorruptImageError, ImageError } from '../errors.ts';
+import { EndsEarlyError } from './ends-early.ts';
 
 export type WrapperName = 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
@@ -103,6 +104,3 @@ function damaged(
     { fileOffset, cause, hint: 'The file is probably an incomplete or damaged download: fetch it again.' },
   );
 }
-
-/** What a decoder says that has too little. */
-export class EndsEarlyError extends Error {}

@@ -13,6 +13,7 @@ export async function diskimg(argv: readonly string[], io: Partial<ProcessIo> = 
   let out = '';
   let err = '';
   const code = await run(argv, {
+    stdin: undefined,
     out: (text) => {
       out += text;
     },

@@ -2,7 +2,14 @@
 
 import { type Command, Option } from 'commander';
 import { CancelledError, guestChunks, openImage } from '../../index.ts';
-import { addTrustFlags, type ImageFlags, inputFormatFlag, openingOf, optionsFlag } from '../image-flags.ts';
+import {
+  addTrustFlags,
+  type ImageFlags,
+  inputFormatFlag,
+  inputOf,
+  openingOf,
+  optionsFlag,
+} from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { sizeArgument } from '../options.ts';
 
@@ -33,7 +40,7 @@ export function addCat(program: Command, io: CliIo): Command {
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: CatFlags) => {
         const { offset: start, length } = flags;
-        await using image = await openImage(path, openingOf(flags));
+        await using image = await openImage(inputOf(path, io), openingOf(flags));
         const range = { ...(start !== undefined && { start }), ...(length !== undefined && { length }) };
         for await (const chunk of guestChunks(image, range)) {
           if (io.signal.aborted) throw new CancelledError({ cause: io.signal.reason });

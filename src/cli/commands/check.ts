@@ -5,6 +5,7 @@ import { type CheckOptions, checkImage, type ImageCheck, ImageError } from '../.
 import {
   addSourceFlags,
   inputFormatFlag,
+  inputOf,
   type OutputFlags,
   optionsFlag,
   outputFlag,
@@ -52,7 +53,7 @@ export function addCheck(program: Command, io: CliIo): Command {
           data: data ?? false,
           signal: io.signal,
         };
-        const check = await checkImage(path, how).catch((error) => {
+        const check = await checkImage(inputOf(path, io), how).catch((error) => {
           if (error instanceof ImageError && error.code === 'no-check') io.setExitCode(ExitCode.noCheck);
           throw error;
         });

@@ -7,10 +7,12 @@ import {
   type CompareReport,
   compareImages,
   type FormatName,
+  type SourceInput,
 } from '../../index.ts';
 import {
   addTrustFlags,
   formatFlag,
+  inputsOf,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -92,11 +94,10 @@ async function runCompare(first: string, second: string, flags: CompareFlags, io
     ...(threads !== undefined && { threads }),
     signal: io.signal,
   };
+  const [a, b] = inputsOf([first, second], io) as [SourceInput, SourceInput];
   let report: CompareReport;
   try {
-    report = await withProgress(flags, io, (onProgress) =>
-      compareImages(first, second, { ...options, onProgress }),
-    );
+    report = await withProgress(flags, io, (onProgress) => compareImages(a, b, { ...options, onProgress }));
   } catch (error) {
     if (error instanceof CompareError) io.setExitCode(FAILED_AT[error.stage]);
     throw error;

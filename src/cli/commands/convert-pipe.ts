@@ -9,6 +9,7 @@ import {
   prepare,
 } from '../../index.ts';
 import { type ConvertFlags, convertOptions } from '../convert-options.ts';
+import { inputsOf } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
@@ -66,7 +67,7 @@ export async function convertToPipe(
   const tells = flags.progress !== 'json' && !flags.quiet;
   try {
     await withProgress(flags, io, async (onProgress) => {
-      await using output = await prepare(sources, wanted);
+      await using output = await prepare(inputsOf(sources, io), wanted);
       if (tells) io.err(renderNotes(output.notes));
       if (tells && output.kind === 'sequential' && output.isHeadLast) io.err(spoolNote(output.maxSize));
       let fileSize = 0;

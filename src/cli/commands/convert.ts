@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { type ConvertReport, convert, OptionError } from '../../index.ts';
 import { CACHE_MODES, type ConvertFlags, convertOptions } from '../convert-options.ts';
-import { addTrustFlags, formatFlag, optionsFlag, threadsFlag } from '../image-flags.ts';
+import { addTrustFlags, formatFlag, inputsOf, optionsFlag, threadsFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, sizeArgument, virtualSizeArgument } from '../options.ts';
 import { barFlag, duration, progressFlag, withProgress } from '../progress.ts';
@@ -127,7 +127,7 @@ async function runConvert(
   const options = convertOptions(destination, flags, io.env);
   const started = Date.now();
   const report = await withProgress(flags, io, (onProgress) =>
-    convert(sources, destination, { ...options, signal: io.signal, onProgress }),
+    convert(inputsOf(sources, io), destination, { ...options, signal: io.signal, onProgress }),
   );
   if (report.lost && report.lost.length > 0) io.setExitCode(1);
   if (flags.progress !== 'json' && !flags.quiet)

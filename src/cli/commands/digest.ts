@@ -6,6 +6,7 @@ import {
   addTrustFlags,
   type ImageFlags,
   inputFormatFlag,
+  inputOf,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -67,7 +68,7 @@ export function addDigest(program: Command, io: CliIo): Command {
           signal: io.signal,
         };
         const report = await withProgress(flags, io, (onProgress) =>
-          digestImage(path, { ...options, onProgress }),
+          digestImage(inputOf(path, io), { ...options, onProgress }),
         );
         if (output === 'human' && !quiet && progress !== 'json') io.err(renderNotes(report.notes));
         io.out(output === 'json' ? asJson(report) : `${report.digest}\n`);

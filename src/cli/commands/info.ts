@@ -1,11 +1,12 @@
 /** `diskimg info`. */
 
 import { type Command, Option } from 'commander';
-import { imageInfo, inspectImage, openImage } from '../../index.ts';
+import { imageInfo, inspectImage, openImage, type SourceInput } from '../../index.ts';
 import {
   addTrustFlags,
   type ImageFlags,
   inputFormatFlag,
+  inputOf,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -48,18 +49,20 @@ export function addInfo(program: Command, io: CliIo): Command {
       .addOption(outputFlag('for people, or as JSON with the keys of qemu-img'))
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: InfoFlags) => {
-        io.out(flags.disk ? await withDisk(path, flags, io) : await alone(path, flags));
+        io.out(
+          flags.disk ? await withDisk(inputOf(path, io), flags, io) : await alone(inputOf(path, io), flags),
+        );
       }),
   );
 }
 
-async function alone(path: string, flags: InfoFlags): Promise<string> {
+async function alone(path: SourceInput, flags: InfoFlags): Promise<string> {
   await using image = await openImage(path, { ...openingOf(flags), metadataOnly: true });
   const info = imageInfo(image);
   return flags.output === 'json' ? asJson(info) : renderInfo(info);
 }
 
-async function withDisk(path: string, flags: InfoFlags, { signal }: CliIo): Promise<string> {
+async function withDisk(path: SourceInput, flags: InfoFlags, { signal }: CliIo): Promise<string> {
   const { info, contents } = await inspectImage(path, {
     input: openingOf(flags),
     ...(flags.maxRead !== undefined && { maxReadBytes: flags.maxRead }),

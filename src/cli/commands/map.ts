@@ -6,6 +6,7 @@ import {
   addTrustFlags,
   type ImageFlags,
   inputFormatFlag,
+  inputOf,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -43,7 +44,7 @@ export function addMap(program: Command, io: CliIo): Command {
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: MapFlags) => {
         const { startOffset: start, maxLength: length, output } = flags;
-        await using image = await openImage(path, openingOf(flags));
+        await using image = await openImage(inputOf(path, io), openingOf(flags));
         const entries = mapImage(image, {
           ...(start !== undefined && { start }),
           ...(length !== undefined && { length }),

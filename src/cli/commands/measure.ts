@@ -7,6 +7,7 @@ import {
   formatFlag,
   type ImageFlags,
   inputFormatFlag,
+  inputOf,
   type OutputFlags,
   optionsFlag,
   outputFlag,
@@ -57,21 +58,17 @@ export function addMeasure(program: Command, io: CliIo): Command {
   );
 }
 
-async function runMeasure(
-  path: string | undefined,
-  flags: MeasureFlags,
-  { signal }: CliIo,
-): Promise<Measurement> {
+async function runMeasure(path: string | undefined, flags: MeasureFlags, io: CliIo): Promise<Measurement> {
   const { outputFormat, inputFormat, options, size, scan } = flags;
   const { create, open } = sortOptions(options, outputFormat, inputFormat);
-  const wanted = { format: outputFormat, options: create, signal };
+  const wanted = { format: outputFormat, options: create, signal: io.signal };
   if (path === undefined) {
     if (typeof size === 'number') return measure({ virtualSize: size }, wanted as MeasureOptions);
     throw new OptionError('bad-option', 'Neither an image nor a size was given.', {
       hint: 'Name an image, or give --size N for an empty disk.',
     });
   }
-  return measure(path, {
+  return measure(inputOf(path, io), {
     ...wanted,
     input: {
       ...(inputFormat && { format: inputFormat }),

@@ -19,6 +19,7 @@ import { compression } from '../convert-options.ts';
 import {
   addTrustFlags,
   formatFlag,
+  inputsOf,
   optionsFlag,
   type TrustFlags,
   threadsFlag,
@@ -170,7 +171,7 @@ async function runUpload(
     const report = await withProgress(flags, io, async (onProgress) => {
       const { format, options, size, scan, reproducible, ...how } = asked;
       await using output = await prepare(
-        [...sources],
+        inputsOf(sources, io),
         (before ? { ...how, plan: before.plan } : asked) as PrepareOptions,
       );
       const { parts, ...facts } = await uploadParts(output, store, {

@@ -1,0 +1,2 @@
+/** What a decoder says that has too little. */
+export class EndsEarlyError extends Error {}
