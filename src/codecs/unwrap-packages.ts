@@ -7,10 +7,16 @@ const XZ_OPTIONS = 6;
 const XZ_BUF_ERROR = 8;
 
 /** Streams one behind the other are one file ("The .xz File Format", section 2). Checks are CRC-32 and CRC-64. */
-export async function* unxz(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const { XzReadableStream } = await import('xz-decompress');
+export async function unxz(chunks: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  const module = await import('xz-decompress');
+  // A CommonJS module: Node gives what it exports as the default, bundlers by name.
+  const { XzReadableStream } = 'default' in module ? (module.default as typeof module) : module;
+  return streamsOf(new XzReadableStream(ReadableStream.from(chunks)));
+}
+
+async function* streamsOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    yield* new XzReadableStream(ReadableStream.from(chunks)) as unknown as AsyncIterable<Uint8Array>;
+    yield* stream as unknown as AsyncIterable<Uint8Array>;
   } catch (cause) {
     const code = /error code (\d+)/.exec((cause as Error).message)?.[1];
     if (Number(code) === XZ_BUF_ERROR) throw new EndsEarlyError('it ends early', { cause });
@@ -20,9 +26,15 @@ export async function* unxz(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<U
 }
 
 /** Streams one behind the other are one file. */
-export async function* unbzip2(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function unbzip2(chunks: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
   const { default: unbzip2Stream } = await import('unbzip2-stream');
-  const decoder = unbzip2Stream();
+  return blocksOf(unbzip2Stream(), chunks);
+}
+
+async function* blocksOf(
+  decoder: NodeJS.ReadWriteStream,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   const made: Uint8Array[] = [];
   let failure: Error | undefined;
   decoder.on('data', (bytes: Uint8Array) => made.push(bytes));

@@ -81,8 +81,9 @@ export async function* unwrapped(
       yield chunk;
     }
   }
+  const bytes = await wrapper.unwrap(counted());
   try {
-    yield* await wrapper.unwrap(counted());
+    yield* bytes;
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
     throw damaged(wrapper, name, cause as NodeJS.ErrnoException, read);
