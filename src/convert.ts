@@ -202,8 +202,8 @@ const isList = (input: ImageInput | readonly ImageInput[]): input is readonly Im
 /** All files that are read. */
 function filesOf(image: JobImage): string[] {
   if ('parts' in image) return image.parts.flatMap(filesOf);
-  const { dataFile, backing } = image;
-  const own = [image, ...(dataFile ? [dataFile] : [])].flatMap(({ descriptor }) =>
+  const { dataFiles, backing } = image;
+  const own = [image, ...dataFiles.values()].flatMap(({ descriptor }) =>
     descriptor.kind === 'file' ? [descriptor.path] : [],
   );
   return [...own, ...(backing ? filesOf(backing) : [])];

@@ -24,7 +24,7 @@ import {
   resolveReference,
 } from './references.ts';
 import { openInput, openSource, type SourceInput, type SourceOptions } from './sources.ts';
-import type { JobImage, JobLayer } from './workers/job-image.ts';
+import type { JobFile, JobImage, JobLayer } from './workers/job-image.ts';
 import { availableThreads } from './workers/pool.ts';
 
 export type ImageInput = SourceInput;
@@ -82,11 +82,12 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
   try {
     const format = options.format === undefined ? await probe(source) : formatNamed(options.format);
     const openOptions = resolveOptions(format.openOptions, options.options ?? {}, format.name);
-    let dataFile: ByteSource | undefined;
+    const dataFiles = new Map<string, ByteSource>();
     const openDataFile = async (name: string): Promise<ByteSource> => {
-      dataFile = await openNamedDataFile(name, source, options);
-      opened.push(dataFile);
-      return dataFile;
+      const file = await openNamedDataFile(name, source, options);
+      dataFiles.set(name, file);
+      opened.push(file);
+      return file;
     };
     const reader = await format
       .open(source, openOptions, {
@@ -111,7 +112,7 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
     const reopen = threadImage(
       source,
       { format: format.name, options: openOptions, salvage: options.salvage ?? false },
-      dataFile,
+      dataFiles,
       backing,
     );
     return {
@@ -235,16 +236,21 @@ function requireVirtualSize(size: number, { maxVirtualSize }: OpenImageOptions, 
 function threadImage(
   source: ByteSource,
   how: Pick<JobLayer, 'format' | 'options' | 'salvage'>,
-  dataFile: ByteSource | undefined,
+  dataFiles: ReadonlyMap<string, ByteSource>,
   backing: OpenedImage | undefined,
 ): JobImage | undefined {
   const file = jobFile(source);
-  const data = dataFile && jobFile(dataFile);
-  if (file === undefined || (dataFile && !data) || (backing && !backing.reopen)) return undefined;
+  if (file === undefined || (backing && !backing.reopen)) return undefined;
+  const data = new Map<string, JobFile>();
+  for (const [name, dataFile] of dataFiles) {
+    const own = jobFile(dataFile);
+    if (own === undefined) return undefined;
+    data.set(name, own);
+  }
   return {
     ...file,
     ...how,
-    ...(data && { dataFile: data }),
+    dataFiles: data,
     ...(backing?.reopen && { backing: backing.reopen }),
   };
 }

@@ -73,7 +73,7 @@ export function compression(output: FormatName): { readonly compress?: true } {
   if (kind !== 'never') return kind === 'optional' ? { compress: true } : {};
   throw new OptionError('bad-option', `-c: ${output} has no compression.`, {
     format: output,
-    hint: 'Leave -c out, or choose qcow2, zvhd or zvhd2.',
+    hint: 'Leave -c out, or choose qcow2, vmdk, zvhd or zvhd2.',
   });
 }
 

@@ -19,8 +19,7 @@ export async function* withinExpansion(
   image: DiskImage,
   maxExpansion: number,
 ): AsyncGenerator<Extent> {
-  let filesSize = 0;
-  for (let layer: DiskImage | undefined = image; layer; layer = layer.backing) filesSize += layer.source.size;
+  const filesSize = image.sources.reduce((sum, { size }) => sum + size, 0);
   const most = Math.max(ALWAYS_ALLOWED, filesSize * maxExpansion);
   let data = 0;
   for await (const extent of extents) {

@@ -22,7 +22,7 @@ export const PROBE_LENGTH = 512;
 
 /** What a reader is given beside the file and the format's own options. */
 export interface OpenContext {
-  /** Opens the file that holds an image's data, as the image names it. Without it such an image is only described. */
+  /** Opens a file that holds data of the image, as the image names it. Without it such an image is only described. */
   readonly openDataFile?: (name: string) => Promise<ByteSource>;
   /**
    * Read on past damage: an image is then opened if any of it can be read, and what cannot be told or decoded fails

@@ -12,7 +12,7 @@ export interface DiskImage extends AsyncDisposable {
   readonly format: string;
   /** Where its bytes come from. */
   readonly source: ByteSource;
-  /** All that is read of it: its file, its data file, and those of the images on which it builds. */
+  /** All that is read of it: its file, its data files, and those of the images on which it builds. */
   readonly sources: readonly ByteSource[];
   /** Bytes that the guest sees. */
   readonly virtualSize: number;
@@ -97,13 +97,13 @@ export function diskImage(
 
   async function close(): Promise<void> {
     await source.close();
-    await reader.dataFile?.close();
+    for (const file of reader.dataFiles ?? []) await file.close();
     await backing?.close();
   }
   return {
     format,
     source,
-    sources: [source, ...(reader.dataFile ? [reader.dataFile] : []), ...(backing?.sources ?? [])],
+    sources: [source, ...(reader.dataFiles ?? []), ...(backing?.sources ?? [])],
     virtualSize,
     unit: Math.max(reader.unit, backing?.unit ?? 1),
     isSequential,
@@ -118,7 +118,7 @@ export function diskImage(
     },
     async requireUnchanged() {
       await source.requireUnchanged?.();
-      await reader.dataFile?.requireUnchanged?.();
+      for (const file of reader.dataFiles ?? []) await file.requireUnchanged?.();
       await backing?.requireUnchanged();
     },
     close,

@@ -2,6 +2,7 @@
 
 import { codecOf } from '../codecs/index.ts';
 import { withDetails } from '../errors.ts';
+import { filesInRow } from '../io/files-in-row.ts';
 import type { ByteSource } from '../io/source.ts';
 import { requireInside } from '../io/source.ts';
 import { guestEnd, type OwnExtent, type PackedExtent } from './extent.ts';
@@ -24,7 +25,7 @@ export interface GuestReader {
 
 /** @param backing what shows where the image says nothing; it must be there when the reader has a reference to one */
 export function guestReader(source: ByteSource, reader: ImageReader, backing?: GuestBytes): GuestReader {
-  const dataFile = reader.dataFile ?? source;
+  const file = reader.dataFiles ? filesInRow(reader.dataFiles) : source;
   let stored = new Uint8Array(0);
   let block = new Uint8Array(0);
 
@@ -55,9 +56,9 @@ export function guestReader(source: ByteSource, reader: ImageReader, backing?: G
     const first = run[0] as PackedExtent;
     const last = run.at(-1) as PackedExtent;
     const length = last.fileOffset + last.storedLength - first.fileOffset;
-    requireInside(source, first.fileOffset, length, 'A compressed block');
+    requireInside(file, first.fileOffset, length, 'A compressed block');
     if (stored.length < length) stored = new Uint8Array(Math.max(length, MAX_READ));
-    await source.read(stored.subarray(0, length), first.fileOffset);
+    await file.read(stored.subarray(0, length), first.fileOffset);
     for (const extent of run) {
       const at = extent.fileOffset - first.fileOffset;
       await unpack(extent, stored.subarray(at, at + extent.storedLength), into, guestOffset);
@@ -88,8 +89,8 @@ export function guestReader(source: ByteSource, reader: ImageReader, backing?: G
           await readPadded(backing, part, start);
         } else {
           const fileOffset = extent.fileOffset + start - extent.guestOffset;
-          requireInside(dataFile, fileOffset, part.length, 'A data block');
-          await dataFile.read(part, fileOffset);
+          requireInside(file, fileOffset, part.length, 'A data block');
+          await file.read(part, fileOffset);
         }
       }
       if (run.length > 0) await unpackRun(run, into, guestOffset);

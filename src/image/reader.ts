@@ -79,8 +79,11 @@ export interface ImageReader {
   readonly backing?: BackingReference;
   /** Why the guest data cannot be read, though the metadata can. */
   readonly obstacle?: ImageError;
-  /** Where data extents stand when it is not the image file itself; closed with the image. */
-  readonly dataFile?: ByteSource;
+  /**
+   * Where extents stand when it is not the image file itself: their offsets count through these files, one behind the
+   * other. Closed with the image.
+   */
+  readonly dataFiles?: readonly ByteSource[];
   /** Is reading in guest order cheap, and jumping back expensive, because blocks build on the ones before them? */
   readonly isSequential?: boolean;
   /**

@@ -16,7 +16,8 @@ export interface JobLayer extends JobFile {
   readonly format: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly salvage: boolean;
-  readonly dataFile?: JobFile;
+  /** By the names that the image gives them. */
+  readonly dataFiles: ReadonlyMap<string, JobFile>;
   readonly backing?: JobImage;
 }
 
@@ -31,12 +32,13 @@ const openAgain = ({ descriptor, size }: JobFile): ByteSource =>
 /** Opens the image on the calling thread, which its reads block. */
 export async function openJobImage(image: JobImage): Promise<DiskImage> {
   if ('parts' in image) return concatenation(await openAll(image.parts));
-  const { format, options, salvage, dataFile, backing } = image;
+  const { format, options, salvage, dataFiles, backing } = image;
   const source = openAgain(image);
-  const openDataFile = async (): Promise<ByteSource> => {
-    if (dataFile === undefined)
-      throw new TypeError(`${source.name} names a data file that the job does not have`);
-    return openAgain(dataFile);
+  const openDataFile = async (name: string): Promise<ByteSource> => {
+    const file = dataFiles.get(name);
+    if (file === undefined)
+      throw new TypeError(`${source.name} names a file that the job does not have: ${name}`);
+    return openAgain(file);
   };
   const reader = await formatNamed(format).open(source, options, { openDataFile, salvage });
   return diskImage(format, source, reader, backing && (await openJobImage(backing)));

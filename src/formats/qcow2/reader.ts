@@ -79,7 +79,7 @@ export async function openQcow2(
     extents,
     ...(header.backingFile !== undefined && { backing: backingReference(header, header.backingFile) }),
     ...(obstacle && { obstacle }),
-    ...(dataFile && { dataFile }),
+    ...(dataFile && { dataFiles: [dataFile] }),
   };
 }
 

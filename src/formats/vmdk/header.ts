@@ -108,6 +108,11 @@ function requireShape(header: SparseHeader): void {
   require(numGTEsPerGT > 0 &&
     numGTEsPerGT <=
       TABLE_ENTRIES, 'numGTEsPerGT', `its grain tables have ${numGTEsPerGT} entries, not 1 to ${TABLE_ENTRIES}`);
+  for (const key of ['descriptorOffset', 'rgdOffset', 'overHead'] as const) {
+    require(Number.isSafeInteger(
+      header[key] * SECTOR,
+    ), key, `sector ${header[key]} is in no file`, 'bad-reference');
+  }
   requireDescriptorSize(descriptorSize * SECTOR, sparseHeader.fields.descriptorSize.at);
 }
 
