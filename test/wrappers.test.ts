@@ -7,6 +7,7 @@ import { KiB, MiB } from '../src/binary/align.ts';
 import { checkImage, convert, formats, ImageError, imageInfo, openImage } from '../src/index.ts';
 import { difference } from './support/guest-disks.ts';
 import { describeWith } from './support/native-tools.ts';
+import { startDiskimg } from './support/processes.ts';
 import { seededGuest, seededRandom } from './support/seeded-guest.ts';
 import { tempFolder } from './support/temp-folder.ts';
 
@@ -50,6 +51,15 @@ describeWith(['zstd', 'xz', 'bzip2', 'bash'], 'images in wrappers', () => {
       expect(imageInfo(image).format).toBe(format);
       const { format: checked } = await checkImage(path);
       expect(checked).toBe(format);
+    });
+
+    it('in a process of its own, where modules are loaded as Node does it', async () => {
+      const path = temp(`process.${suffix}`);
+      writeFileSync(path, packed(suffix, readFileSync(temp('disk.vhd'))));
+      const { code, out, err } = await startDiskimg(['info', path]).ended;
+      expect(err).toBe('');
+      expect(code).toBe(0);
+      expect(out).toContain('file format: vhd');
     });
 
     it('one behind the other, as one file', async () => {

@@ -4,6 +4,7 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { CorruptImageError, ImageError } from '../errors.ts';
 import { LZ4_LEGACY_BLOCK, LZ4_LEGACY_BOUND, unpackLz4Block } from './lz4.ts';
+import { unxz } from './xz.ts';
 
 const magics = {
   gzip: [0x1f, 0x8b],
@@ -24,14 +25,16 @@ export const streamCodecOf = (head: Uint8Array): StreamCodec | undefined =>
     magics[name].every((byte, index) => head[index] === byte),
   );
 
-type Unpack = (packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+type Unpack = (
+  packed: AsyncIterable<Uint8Array>,
+) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;
 
 const CHUNK = 256 * 1024;
 
 const unpackers: Partial<Record<StreamCodec, Unpack>> = {
   gzip: (packed) => throughTransform(packed, createGunzip({ chunkSize: CHUNK })),
   zstd: (packed) => throughTransform(packed, createZstdDecompress({ chunkSize: CHUNK })),
-  xz: unpackXz,
+  xz: unxz,
   'lz4-legacy': unpackLz4Legacy,
 };
 
@@ -49,7 +52,7 @@ export async function* unpackStream(
   const unpack = unpackers[codec];
   if (unpack === undefined) throw new RangeError(`Streams packed with ${codec} are not unpacked.`);
   try {
-    yield* unpack(packed);
+    yield* await unpack(packed);
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
     throw new CorruptImageError('bad-data', `What is packed with ${codec} does not decode.`, { cause });
@@ -62,57 +65,6 @@ async function* throughTransform(
 ): AsyncIterable<Uint8Array> {
   // An error of either side destroys the other, and comes out of the iteration: there is nothing to do for the callback.
   yield* pipeline(Readable.from(packed), transform, () => {});
-}
-
-/** Bytes that the decoder gets at a time: of hostile ones, each may unpack to 7,000. */
-const XZ_CHUNK = 16 * 1024;
-
-async function* unpackXz(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const iterator = packed[Symbol.asyncIterator]();
-  let isStopped = false;
-  let held: Uint8Array = new Uint8Array();
-  const source = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if (held.length === 0 && !isStopped) held = (await iterator.next()).value ?? held;
-        // Without more to decode, the decoder gives what it holds, and fails when that does not end the stream.
-        if (held.length === 0 || isStopped) return controller.close();
-        controller.enqueue(held.subarray(0, XZ_CHUNK));
-        held = held.subarray(XZ_CHUNK);
-      },
-    },
-    // What the decoder did not ask for would be read in vain.
-    { highWaterMark: 0 },
-  );
-  // Loaded when it is needed: it carries a compiler's output of some size.
-  const { XzReadableStream } = (await import('xz-decompress')).default;
-  const reader = new XzReadableStream(source).getReader();
-  let isOpen = true;
-  const next = async (): Promise<Uint8Array | undefined> => {
-    isOpen = false;
-    const { done, value } = await reader.read();
-    isOpen = !done;
-    return value;
-  };
-  try {
-    for (let bytes = await next(); bytes !== undefined; bytes = await next()) yield bytes;
-  } finally {
-    isStopped = true;
-    await iterator.return?.();
-    if (isOpen) await drain(next);
-  }
-}
-
-/**
- * Reads on until the decoder has ended, or failed for want of bytes. One decoder lives at a time in the process: the next
- * one waits for that. (Cancelling it would do the same, but it fails when all input has been decoded.)
- */
-async function drain(next: () => Promise<Uint8Array | undefined>): Promise<void> {
-  try {
-    while ((await next()) !== undefined);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-  }
 }
 
 async function* unpackLz4Legacy(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -1,22 +1,20 @@
-/** xz by xz-decompress (XZ Embedded as WebAssembly), bzip2 by unbzip2-stream. */
+/** xz by xz-decompress, bzip2 by unbzip2-stream: packages that are loaded when they are needed. */
 
 import { EndsEarlyError } from './ends-early.ts';
+import { unxz } from './xz.ts';
 
 /** Codes of XZ Embedded (`enum xz_ret`). */
 const XZ_OPTIONS = 6;
 const XZ_BUF_ERROR = 8;
 
-/** Streams one behind the other are one file ("The .xz File Format", section 2). Checks are CRC-32 and CRC-64. */
-export async function unxz(chunks: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const module = await import('xz-decompress');
-  // A CommonJS module: Node gives what it exports as the default, bundlers by name.
-  const { XzReadableStream } = 'default' in module ? (module.default as typeof module) : module;
-  return streamsOf(new XzReadableStream(ReadableStream.from(chunks)));
+/** With errors that tell a file that ends early, and one that cannot be unpacked here. */
+export async function unxzFile(chunks: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  return withReasons(await unxz(chunks));
 }
 
-async function* streamsOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* withReasons(unpacked: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    yield* stream as unknown as AsyncIterable<Uint8Array>;
+    yield* unpacked;
   } catch (cause) {
     const code = /error code (\d+)/.exec((cause as Error).message)?.[1];
     if (Number(code) === XZ_BUF_ERROR) throw new EndsEarlyError('it ends early', { cause });

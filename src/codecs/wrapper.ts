@@ -32,7 +32,7 @@ const wrappers: readonly Wrapper[] = [
     name: 'xz',
     suffixes: ['.xz'],
     magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
-    unwrap: async (chunks) => (await import('./unwrap-packages.ts')).unxz(chunks),
+    unwrap: async (chunks) => (await import('./unwrap-packages.ts')).unxzFile(chunks),
   },
   {
     name: 'bzip2',

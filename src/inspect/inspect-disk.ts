@@ -51,8 +51,9 @@ export async function inspectDisk(image: DiskImage, options: InspectDiskOptions 
   const isFat = table === undefined && (whole?.kind.startsWith('fat') ?? false);
   const boot = await inspectBoot({ disk, table: table?.kind ?? 'none', partitions, isIso, isFat }, findings);
   const volumes = foundVolumes(disk, table, partitions, whole);
-  const systems = await inspectSystems(volumes, identify, findings);
   const usedEnd = await inspectEnd(image, disk, table, findings);
+  // Last, for an initramfs takes all that may be read.
+  const systems = await inspectSystems(volumes, identify, findings);
   return {
     table: table?.kind ?? 'none',
     sectorSize: table?.sectorSize ?? 512,

@@ -5,8 +5,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { MiB } from '../../src/binary/align.ts';
+import { openImage } from '../../src/index.ts';
 import type { Content, ContentKind } from '../../src/inspect/contents.ts';
 import type { Findings } from '../../src/inspect/findings.ts';
+import { inspectDisk } from '../../src/inspect/inspect-disk.ts';
 import { type FoundVolume, inspectSystems } from '../../src/inspect/systems.ts';
 import type { Volume } from '../../src/inspect/volume.ts';
 import { EXTENT, FIRST_EXTENT, physicalVolume } from '../support/lvm-disk.ts';
@@ -180,6 +183,31 @@ describeWith(['mke2fs', 'debugfs', 'cpio', 'zstd'], 'systems', () => {
       if (budget === 1_000_000)
         expect(system).toMatchObject({ id: 'rocky', kernels: ['6.1'], isInitramfsPartial: true });
     }
+  });
+
+  it('leave enough of the budget for the rest of the disk', async () => {
+    const big = initramfs(['virtio_blk'], { 'bin/busybox': randomBytes(3_000_000) });
+    const path = await ext4Of(
+      { ...rootFiles, 'boot/vmlinuz-6.1': 'k', 'boot/initramfs-6.1.img': big },
+      '24M',
+      [],
+    );
+    const disk = new Uint8Array(26 * MiB);
+    disk.set(loadVolume(path), MiB);
+    // One partition of an MBR, of all sectors but those of the first and the last MiB; and a byte behind it.
+    disk.set([0, 0, 0, 0, 0x83], 446);
+    new DataView(disk.buffer).setUint32(446 + 8, MiB / 512, true);
+    new DataView(disk.buffer).setUint32(446 + 12, (24 * MiB) / 512, true);
+    disk.set([0x55, 0xaa], 510);
+    disk[25 * MiB + 7] = 1;
+    await using image = await openImage(disk, { format: 'raw' });
+    const { systems, notes, notLookedAt, readBytes } = await inspectDisk(image, { maxReadBytes: MiB });
+    expect(systems).toMatchObject([{ partition: 1, id: 'rocky', isInitramfsPartial: true }]);
+    expect(notes).toContainEqual(expect.objectContaining({ code: 'data-past-partitions' }));
+    expect(notLookedAt).toContainEqual(
+      expect.objectContaining({ what: 'partition 1: the rest of /boot/initramfs-6.1.img' }),
+    );
+    expect(readBytes).toBeLessThanOrEqual(MiB);
   });
 
   it('of hostile filesystems are told in part, or not at all, and never by throwing', async () => {
