@@ -258,7 +258,7 @@ function threadImage(
 const jobFile = ({ descriptor, size }: ByteSource) => descriptor && { descriptor, size };
 
 /** Threads that wait for a server leave their cores to others. */
-const THREADS_THAT_WAIT = 4;
+const THREADS_THAT_WAIT = 2;
 
 /** How many threads read an image, unless the caller says: as many as the machine runs at once, and more for a far one. */
 export const threadsToRead = ({ sources }: DiskImage): number =>

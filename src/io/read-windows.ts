@@ -6,8 +6,8 @@
 /** Bytes of a window; reads of {@link LARGE} and more have requests of their own. */
 const WINDOW = 128 * 1024;
 const LARGE = 512 * 1024;
-/** Windows that are kept: 8 MiB. */
-const MAX_KEPT = 64;
+/** Windows that are kept: 4 MiB. */
+const MAX_KEPT = 32;
 /** Windows that one request fetches, at most: 2 MiB. */
 const MAX_AHEAD = 16;
 
