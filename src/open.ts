@@ -4,6 +4,7 @@ import { MiB, TiB } from './binary/align.ts';
 import {
   BudgetError,
   CorruptImageError,
+  type ImageError,
   OptionError,
   UnsupportedFeatureError,
   withDetails,
@@ -178,7 +179,7 @@ async function openBacking(
   options: OpenImageOptions,
   chain: Chain,
 ): Promise<OpenedImage> {
-  const { kind, names, format, uuid } = reference;
+  const { kind, names, format } = reference;
   const references = names.map(
     (name): Reference => ({ kind, name, from: owner.name, ...(format !== undefined && { format }) }),
   );
@@ -194,13 +195,27 @@ async function openBacking(
     },
     longer,
   );
-  if (uuid === undefined || image.details.specific.uuid === uuid) return image;
+  const wrong = wrongIdentity(reference, image);
+  if (wrong === undefined) return image;
   await image.close();
-  throw new CorruptImageError(
-    'bad-chain',
-    `${image.source.name} has the UUID ${image.details.specific.uuid}, but ${uuid} is wanted.`,
-    { hint: 'It is another disk, or was made anew: find the parent that the image was made from.' },
-  );
+  throw wrong;
+}
+
+function wrongIdentity({ uuid, contentId }: BackingReference, image: OpenedImage): ImageError | undefined {
+  const { specific } = image.details;
+  const { name } = image.source;
+  if (uuid !== undefined && specific.uuid !== uuid) {
+    const message = `${name} has the UUID ${specific.uuid}, but ${uuid} is wanted.`;
+    const hint = 'It is another disk, or was made anew: find the parent that the image was made from.';
+    return new CorruptImageError('bad-chain', message, { hint });
+  }
+  if (contentId !== undefined && specific.cid !== contentId) {
+    const message = `${name} has the content ID ${specific.cid}, but ${contentId} is wanted.`;
+    const hint =
+      'It is another disk, or was written to since: take the parent as it was when the image was made.';
+    return new CorruptImageError('bad-chain', message, { hint });
+  }
+  return undefined;
 }
 
 /** QEMU's names for protocols are in use as formats too: what they hold is raw. */

@@ -10,6 +10,14 @@ const vmdk = (name: string, features: string[], ...command: string[]): Recipe =>
   keep: true,
 });
 
+/** The descriptor alone: its extent is another file, which a reader opens only when it may. */
+const split = (recipe: Recipe, companion: string): Recipe => ({
+  ...recipe,
+  expect: 'refused',
+  note: 'guest data is in another file',
+  companions: [companion],
+});
+
 export const vmdkRecipes: Recipe[] = [
   vmdk(
     'sparse',
@@ -22,6 +30,24 @@ export const vmdkRecipes: Recipe[] = [
     ['streamOptimized', 'partial-last-grain'],
     guest(2_500_096, 'vmdk-stream'),
     'qemu-img convert -f raw -O vmdk -o subformat=streamOptimized guest.raw stream.vmdk',
+  ),
+  split(
+    vmdk(
+      'flat',
+      ['monolithicFlat'],
+      guest(1_049_088, 'vmdk-flat'),
+      'qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat guest.raw flat.vmdk',
+    ),
+    'flat-flat.vmdk',
+  ),
+  split(
+    vmdk(
+      'split',
+      ['twoGbMaxExtentSparse'],
+      guest(1_049_088, 'vmdk-split'),
+      'qemu-img convert -f raw -O vmdk -o subformat=twoGbMaxExtentSparse guest.raw split.vmdk',
+    ),
+    'split-s001.vmdk',
   ),
   vmdk('empty', ['monolithicSparse', 'no-data'], 'qemu-img create -q -f vmdk empty.vmdk 64M'),
   vmdk(

@@ -58,6 +58,8 @@ export interface BackingReference {
   readonly format?: string;
   /** The UUID that it must have, as text. */
   readonly uuid?: string;
+  /** The content ID (`cid`) that it must have: another one tells that it was written to since. */
+  readonly contentId?: number;
   /** What is wrong while it is not at hand; `why` says why it is not. */
   missing(why: string): ImageError;
 }

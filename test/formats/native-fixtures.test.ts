@@ -133,6 +133,8 @@ const REFUSED: Record<
   'qcow2/backing-protocol': needs('needs-backing', 8, /"nbd:\/\/192\.0\.2\.1:10809\/disk"/),
   'qcow2/data-file': needs('needs-data-file', 72, /"data-file\.bin"/),
   'qcow2/data-file-raw': needs('needs-data-file', 72, /"data-file-raw\.bin"/),
+  'vmdk/flat': needs('needs-data-file', 0, /"flat-flat\.vmdk"/),
+  'vmdk/split': needs('needs-data-file', 0, /"split-s001\.vmdk"/),
   'qcow2/encrypted-aes': unsupported('encrypted', 32, /with AES/, /Decrypt/),
   'qcow2/encrypted-luks': unsupported('encrypted', 32, /with LUKS/, /Decrypt/),
   'qcow2/unknown-incompatible': unsupported('unsupported-feature', 72, /bit 8/, /Convert it/),

@@ -33,7 +33,10 @@ describeWith(['qemu-img'], 'info', () => {
       writeFileSync(path, fixtureBytes(fixture));
       const format = qemuFormat(fixture.format);
       if (await isRefused(format, path)) return;
-      const image = await openImage(path, { format: fixture.format, metadataOnly: true }).catch((e) => e);
+      // Of a disk in several files qemu-img opens them all, and adds up what they take.
+      const isSplit = fixture.format === 'vmdk' && fixture.companions !== undefined;
+      const opening = isSplit ? { allowPaths: [folder] } : { metadataOnly: true };
+      const image = await openImage(path, { format: fixture.format, ...opening }).catch((e) => e);
       // Half an image is described by qemu-img, and refused by us.
       if (image instanceof Error) {
         expect(fixture.features.join()).toMatch(/truncated|damaged|unknown|poked/);
@@ -44,6 +47,7 @@ describeWith(['qemu-img'], 'info', () => {
       const { children: _, ...theirs } = (await qemuInfo(format, path)) as Json;
       for (const [key, value] of Object.entries(theirs)) {
         if (key === 'format') expect(qemuFormat(ours.format)).toBe(value);
+        else if (key === 'actual-size' && isSplit) expect(value).toBeGreaterThan(ours[key]);
         else if (key === 'virtual-size' && fixture.asQemuSees) expect(ours[key]).toBe(fixture.virtualSize);
         else if (key === 'snapshots') expect(ours[key]).toEqual(withoutCount(value as Json[]));
         else if (key === 'format-specific') expect(ours[key]).toMatchObject(withoutEncryption(value as Json));

@@ -185,6 +185,10 @@ function vdiAnatomy(bytes: Uint8Array): Anatomy {
 function vmdkAnatomy(bytes: Uint8Array): Anatomy {
   const { records, tables, regions, seals } = blank();
   const view = viewOf(bytes);
+  if (textAt(bytes, 0, 4) !== 'KDMV') {
+    regions.push({ what: 'descriptor', start: 0, end: bytes.length });
+    return { endian: 'little', records, tables, regions, seals };
+  }
   records.push({ what: 'header', struct: sparseHeader, at: 0 });
   let header = sparseHeader.decode(bytes, 0);
   const isCompressed = header.compressAlgorithm === 1;

@@ -4,30 +4,44 @@
  */
 
 import { ceilDiv, SECTOR } from '../../binary/align.ts';
-import type { CheckFigures, CheckRequest, FindingPlace } from '../../image/check.ts';
+import type { CheckFigures, CheckRequest, FindingPlace, FindingReport } from '../../image/check.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
+import { cowdHeader, hasCowdMagic, readCowd } from './cowd.ts';
+import { type Descriptor, isDescriptor } from './descriptor.ts';
 import { readStoredLength, unpackGrain } from './grain.ts';
 import { directoryEntries, type GrainShape } from './grain-tables.ts';
-import { FOOTER_LENGTH, readHeader, type SoundHeader } from './header.ts';
-import { diskSize, grainShape, readEmbedded } from './reader.ts';
+import { FOOTER_LENGTH, readHeader, type SoundHeader, shapeOf } from './header.ts';
+import { diskSize, readEmbedded, readSplit } from './reader.ts';
 import { type SectorMap, sectorMap } from './sector-map.ts';
 import { sparseHeader, UNUSED_GRAIN, ZERO_GRAIN } from './structs.ts';
 
 export async function checkVmdk(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
-  const { report } = request;
-  const sound = await report.attempt(() => readHeader(source));
+  const head = await readBytes(source, 0, Math.min(source.size, SECTOR), 'The header');
+  if (isDescriptor(head)) return checkSplit(source, request);
+  return hasCowdMagic(head) ? checkCowd(source, request) : checkSparse(source, request);
+}
+
+/** A descriptor alone: the files that it names are not opened. */
+async function checkSplit(source: ByteSource, { report }: CheckRequest<unknown>): Promise<CheckFigures> {
+  const descriptor = await report.attempt(() => readSplit(source));
+  if (descriptor) reportUnknownKeys(descriptor, 0, report);
+  return { imageEndOffset: source.size };
+}
+
+async function checkCowd(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
+  const own = await request.report.attempt(() => readCowd(source));
+  if (own === undefined) return { imageEndOffset: source.size };
+  const check = beginCheck(source, own, undefined, request);
+  claim(check, 'header', 0, own.reservedEnd, { fileOffset: 0 });
+  return checkTables(check, cowdHeader.fields.gdOffset.at);
+}
+
+async function checkSparse(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
+  const sound = await request.report.attempt(() => readHeader(source));
   if (sound === undefined) return { imageEndOffset: source.size };
   const capacity = await checkDescriptor(source, sound, request);
   checkHeader(source, sound, request);
-  const check: VmdkCheck = {
-    source,
-    sound,
-    shape: grainShape(sound, capacity),
-    request,
-    used: sectorMap(source.size),
-    figures: { allocated: 0, fragmented: 0, compressed: 0, next: 0 },
-    scratch: new Uint8Array(request.readsData && sound.isCompressed ? sound.grainSize : 0),
-  };
+  const check = beginCheck(source, { ...shapeOf(sound), capacity }, sound.redundantOffset, request);
   claim(check, 'header', 0, sparseHeader.size, { fileOffset: 0 });
   if (sound.descriptor) {
     const { fileOffset, length } = sound.descriptor;
@@ -37,32 +51,55 @@ export async function checkVmdk(source: ByteSource, request: CheckRequest<unknow
     const fileOffset = source.size - FOOTER_LENGTH;
     claim(check, 'footer', fileOffset, FOOTER_LENGTH, { fileOffset });
   }
-  const directory = await readDirectory(check, sound.directoryOffset, sound.footerOffset ?? 0);
+  return checkTables(check, (sound.footerOffset ?? 0) + sparseHeader.fields.gdOffset.at);
+}
+
+const beginCheck = (
+  source: ByteSource,
+  own: Omit<GrainShape, 'hole' | 'guestStart' | 'fileStart'>,
+  redundantOffset: number | undefined,
+  request: CheckRequest<unknown>,
+): VmdkCheck => ({
+  source,
+  shape: { ...own, hole: 'zero', guestStart: 0, fileStart: 0 },
+  redundantOffset,
+  request,
+  used: sectorMap(source.size),
+  figures: { allocated: 0, fragmented: 0, compressed: 0, next: 0 },
+  scratch: new Uint8Array(request.readsData && own.isCompressed ? own.grainSize : 0),
+});
+
+/** The directory, its tables and all grains; the redundant ones too. @param referredAt the field that tells its place */
+async function checkTables(check: VmdkCheck, referredAt: number): Promise<CheckFigures> {
+  const { shape, redundantOffset, request, figures } = check;
+  const { directoryOffset, capacity, grainSize } = shape;
+  const directory = await readDirectory(check, directoryOffset, referredAt);
   const redundant =
-    sound.redundantOffset === undefined ? undefined : await readDirectory(check, sound.redundantOffset, 0);
+    redundantOffset === undefined
+      ? undefined
+      : await readDirectory(check, redundantOffset, sparseHeader.fields.rgdOffset.at);
   for (let index = 0; index < (directory?.length ?? 0); index++) {
     request.requireRunning();
-    const table = await readTable(check, sound.directoryOffset, directory as Uint32Array, index);
+    const table = await readTable(check, directoryOffset, directory as Uint32Array, index);
     if (table) await checkGrains(check, table, index);
-    if (redundant && sound.redundantOffset !== undefined) {
-      const copy = await readTable(check, sound.redundantOffset, redundant, index);
-      compareTables(check, index, table, copy);
+    if (redundant && redundantOffset !== undefined) {
+      compareTables(check, index, table, await readTable(check, redundantOffset, redundant, index));
     }
   }
-  const { allocated, fragmented, compressed } = check.figures;
   return {
     imageEndOffset: check.used.end,
-    totalClusters: ceilDiv(capacity, sound.grainSize),
-    allocatedClusters: allocated,
-    fragmentedClusters: fragmented,
-    compressedClusters: compressed,
+    totalClusters: ceilDiv(capacity, grainSize),
+    allocatedClusters: figures.allocated,
+    fragmentedClusters: figures.fragmented,
+    compressedClusters: figures.compressed,
   };
 }
 
 interface VmdkCheck {
   readonly source: ByteSource;
-  readonly sound: SoundHeader;
   readonly shape: GrainShape;
+  /** File offset of the redundant grain directory, where there is one. */
+  readonly redundantOffset: number | undefined;
   readonly request: CheckRequest<unknown>;
   readonly used: SectorMap;
   readonly figures: { allocated: number; fragmented: number; compressed: number; next: number };
@@ -79,12 +116,20 @@ async function checkDescriptor(
   const descriptor = await report.attempt(() => readEmbedded(source, sound));
   if (descriptor === undefined) return sound.capacity;
   const fileOffset = sound.descriptor?.fileOffset;
-  for (const key of descriptor.unknownKeys) {
-    report.warning('bad-header', () => `The descriptor has a key that is not known: ${key}.`, { fileOffset });
-  }
+  reportUnknownKeys(descriptor, fileOffset, report);
   const { capacity, notes } = diskSize(sound, descriptor);
   for (const { message } of notes) report.warning('bad-header', () => message, { fileOffset });
   return capacity;
+}
+
+function reportUnknownKeys(
+  { unknownKeys }: Descriptor,
+  fileOffset: number | undefined,
+  report: FindingReport,
+): void {
+  for (const key of unknownKeys) {
+    report.warning('bad-header', () => `The descriptor has a key that is not known: ${key}.`, { fileOffset });
+  }
 }
 
 function checkHeader(source: ByteSource, { header }: SoundHeader, { report }: CheckRequest<unknown>): void {
@@ -115,17 +160,15 @@ function claim(
   );
 }
 
-/** @param headerOffset of the header that tells its place */
+/** @param referredAt the field that tells its place */
 async function readDirectory(
   check: VmdkCheck,
   fileOffset: number,
-  headerOffset: number,
+  referredAt: number,
 ): Promise<Uint32Array | undefined> {
   const { source, shape, request } = check;
   const length = directoryEntries(shape) * 4;
-  const isRedundant = fileOffset === check.sound.redundantOffset;
-  const { rgdOffset, gdOffset } = sparseHeader.fields;
-  const place = { fileOffset: headerOffset + (isRedundant ? rgdOffset.at : gdOffset.at) };
+  const place = { fileOffset: referredAt };
   const bytes = await request.report.attempt(
     () => readBytes(source, fileOffset, length, 'A grain directory'),
     place,
@@ -213,7 +256,7 @@ async function checkRecord(
 }
 
 function compareTables(
-  { shape, sound, request }: VmdkCheck,
+  { shape, redundantOffset, request }: VmdkCheck,
   index: number,
   table: Table | undefined,
   copy: Table | undefined,
@@ -222,7 +265,7 @@ function compareTables(
     table && copy ? table.entries.every((entry, slot) => entry === copy.entries[slot]) : table === copy;
   if (isSame) return;
   const place = {
-    fileOffset: copy?.fileOffset ?? (sound.redundantOffset ?? 0) + index * 4,
+    fileOffset: copy?.fileOffset ?? (redundantOffset ?? 0) + index * 4,
     guestOffset: index * shape.tableEntries * shape.grainSize,
   };
   request.report.warning('bad-table', () => 'A grain table and its redundant copy differ.', place);

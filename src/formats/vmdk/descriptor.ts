@@ -12,7 +12,7 @@ export interface ExtentLine {
   readonly sectors: number;
   /** `SPARSE`, `FLAT`, `ZERO`, `VMFS`, `VMFSSPARSE`, `SESPARSE`, … */
   readonly type: string;
-  /** Left out for zeros only. */
+  /** Left out of `ZERO` only. */
   readonly name?: string;
   /** First sector of the extent in its file. */
   readonly offset: number;
@@ -72,7 +72,8 @@ export function parseDescriptor(bytes: Uint8Array, fileOffset: number): Descript
     if (line === '' || line.startsWith('#')) continue;
     const extent = EXTENT.exec(line);
     const pair = KEY_VALUE.exec(line);
-    if (extent) extents.push(extentLine(extent, fileOffset));
+    if (extent && (extent[4] !== undefined || extent[3] === 'ZERO'))
+      extents.push(extentLine(extent, fileOffset));
     else if (pair) values.set(pair[1] as string, unquoted(pair[2] as string));
     else {
       const shown = JSON.stringify(line.slice(0, 60));

@@ -5,6 +5,7 @@ import { type ErrorCode, UnknownFormatError } from '../../errors.ts';
 import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
 import { requireDescriptorSize } from './descriptor.ts';
 import { corrupt, INCOMPLETE, unsupported } from './errors.ts';
+import type { GrainShape } from './grain-tables.ts';
 import {
   DEFLATE,
   END_LINE_CHARS,
@@ -183,3 +184,16 @@ async function readFooter(source: ByteSource, header: SparseHeader): Promise<Spa
   }
   return footer;
 }
+
+/** Where the grains of the extent are told. */
+export const shapeOf = (sound: SoundHeader): Omit<GrainShape, 'hole' | 'guestStart' | 'fileStart'> => ({
+  directoryOffset: sound.directoryOffset,
+  tableEntries: sound.header.numGTEsPerGT,
+  grainSize: sound.grainSize,
+  capacity: sound.capacity,
+  hasZeroGrains: sound.hasZeroGrains,
+  isCompressed: sound.isCompressed,
+  reservedEnd: sound.descriptor
+    ? Math.max(sparseHeader.size, sound.descriptor.fileOffset + sound.descriptor.length)
+    : sparseHeader.size,
+});

@@ -5,7 +5,8 @@ import { OptionError } from '../../errors.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice, onOff, optionalInteger } from '../../image/options.ts';
 import { vmdkAppender } from './appender.ts';
-import { adapterTypes } from './descriptor.ts';
+import { hasCowdMagic } from './cowd.ts';
+import { adapterTypes, isDescriptor } from './descriptor.ts';
 import { hasMagic } from './header.ts';
 import { vmdkLayout } from './layout.ts';
 import { openVmdk } from './reader.ts';
@@ -31,7 +32,7 @@ export const vmdk = defineFormat({
     hardwareVersion: optionalInteger('hwversion', 3, 99, 'of the virtual machine, 4 by default'),
     compressionLevel: optionalInteger('compression_level', 1, 9, 'zlib level, 6 by default'),
   },
-  probe: ({ head }) => hasMagic(head),
+  probe: ({ head }) => hasMagic(head) || hasCowdMagic(head) || isDescriptor(head),
   open: openVmdk,
   check: async (source, request) => (await import('./check.ts')).checkVmdk(source, request),
   writer(virtualSize, options) {
