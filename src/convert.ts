@@ -168,9 +168,16 @@ async function convertWhole(
     : await createFileOutput(outputPath, randomBytes(4).toString('hex'), settings);
   try {
     const lost: LostRange[] = [];
-    const fileSize = await writeImage(image, { writer, overlay }, file, settings, options, (range) => {
-      lost.push(range);
-    });
+    const fileSize = await writeImage(
+      image,
+      { writer, overlay, outputPath },
+      file,
+      settings,
+      options,
+      (range) => {
+        lost.push(range);
+      },
+    );
     await file.resize(fileSize);
     const digest = options.verify
       ? await sameDigest(image, { path: file.partialPath, format: settings.format.name }, size.bytes, options)
@@ -241,7 +248,11 @@ function settingsOf(options: ConvertOptions): Settings {
 /** Writes all of the image into the file under construction; returns how long that file is to be. */
 async function writeImage(
   image: OpenedImage,
-  { writer, overlay }: { readonly writer: Writer; readonly overlay: Overlay | undefined },
+  {
+    writer,
+    overlay,
+    outputPath,
+  }: { readonly writer: Writer; readonly overlay: Overlay | undefined; readonly outputPath: string },
   file: FileOutput,
   { format, createOptions, threads, sparseSize, flushes }: Settings,
   { input, reproducible, signal, onProgress, maxOutputBytes = Infinity, maxExpansion }: ConvertOptions,
@@ -288,7 +299,7 @@ async function writeImage(
       identify: (digest) =>
         reproducible
           ? contentIdentity(digest, format.name, virtualSize, reproducible.timestamp)
-          : freshIdentity(),
+          : freshIdentity(outputPath),
     });
   } finally {
     await target.close();

@@ -69,7 +69,7 @@ async function writeEmpty(
 ): Promise<number> {
   const identity = reproducible
     ? contentIdentity(contentDigest().finish(), format.name, writer.virtualSize, reproducible.timestamp)
-    : freshIdentity();
+    : freshIdentity(path);
   const file = await createFileOutput(path, randomBytes(4).toString('hex'), { flushes: flush });
   try {
     const target = openFileTarget(file.partialPath, { direct: false });

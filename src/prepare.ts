@@ -159,7 +159,7 @@ async function askedOutput(
   const identity =
     digest && options.reproducible
       ? contentIdentity(digest, format.name, size.bytes, options.reproducible.timestamp)
-      : freshIdentity();
+      : freshIdentity(undefined);
   const plan: OutputPlan = {
     version: 1,
     format: format.name,

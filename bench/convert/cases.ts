@@ -130,6 +130,18 @@ const copies: readonly Conversion[] = [
     target: atLeast(1.0, 0.95),
   },
   {
+    name: 'raw → vmdk',
+    ours: 'diskimg convert -f raw -O vmdk -q {disk.raw} {out}',
+    theirs: ['qemu-img convert -f raw -O vmdk {disk.raw} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+  {
+    name: 'vmdk → raw',
+    ours: 'diskimg convert -f vmdk -O raw -q {disk.vmdk} {out}',
+    theirs: ['qemu-img convert -f vmdk -O raw {disk.vmdk} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+  {
     name: 'qcow2 → raw',
     ours: 'diskimg convert -f qcow2 -O raw -q {disk.qcow2} {out}',
     theirs: ['qemu-img convert -f qcow2 -O raw {disk.qcow2} {out}'],
@@ -162,6 +174,18 @@ const targets: readonly Conversion[] = [
     name: 'qcow2 zstd → raw',
     ours: 'diskimg convert -f qcow2 -O raw -q {disk-zstd.qcow2} {out}',
     theirs: ['qemu-img convert -f qcow2 -O raw {disk-zstd.qcow2} {out}'],
+    target: atLeast(1.7, 1.7),
+  },
+  {
+    name: 'raw → vmdk streamOptimized',
+    ours: 'diskimg convert -f raw -O vmdk -c -q {disk.raw} {out}',
+    theirs: ['qemu-img convert -f raw -O vmdk -o subformat=streamOptimized {disk.raw} {out}'],
+    target: atLeast(2.0, 1.3),
+  },
+  {
+    name: 'vmdk streamOptimized → raw',
+    ours: 'diskimg convert -f vmdk -O raw -q {disk-stream.vmdk} {out}',
+    theirs: ['qemu-img convert -f vmdk -O raw {disk-stream.vmdk} {out}'],
     target: atLeast(1.7, 1.7),
   },
   {

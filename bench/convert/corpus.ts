@@ -34,7 +34,7 @@ const sizes: Record<Scale, { readonly disk: number; readonly fill: number }> = {
 };
 
 /** Free space that a corpus and the outputs need, in sizes of its disk. */
-const SPACE_IN_DISKS = 10;
+const SPACE_IN_DISKS = 12;
 
 interface Recipe {
   /** Says all that the bytes depend on, beside the files in {@link Recipe.from}. */
@@ -57,6 +57,8 @@ const derived: Readonly<Record<string, string>> = {
   'disk-zlib.qcow2': 'qemu-img convert -f raw -O qcow2 -c {disk.raw} {self}',
   'disk-zstd.qcow2': 'qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd {disk.raw} {self}',
   'disk.vhd': 'qemu-img convert -f raw -O vpc -o subformat=dynamic,force_size=on {disk.raw} {self}',
+  'disk.vmdk': 'qemu-img convert -f raw -O vmdk {disk.raw} {self}',
+  'disk-stream.vmdk': 'qemu-img convert -f raw -O vmdk -o subformat=streamOptimized {disk.raw} {self}',
   'disk.zvhd': 'diskimg convert -f raw -O zvhd -q {disk.raw} {self}',
   'disk.zvhd2': 'diskimg convert -f raw -O zvhd2 -q {disk.raw} {self}',
 };

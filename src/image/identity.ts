@@ -4,4 +4,6 @@ export interface Identity {
   readonly uuid: Uint8Array;
   /** Seconds since 1970-01-01T00:00:00Z. */
   readonly timestamp: number;
+  /** The name of the file without its folder, where it has one: some formats tell it. */
+  readonly fileName?: string;
 }

@@ -1,4 +1,4 @@
-/** What diskimg writes, read by others: qemu-img checks and compares it, libvhdi reads it back. */
+/** What diskimg writes, read by others: qemu-img checks and compares it, libvhdi and libvmdk read it back. */
 
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -11,6 +11,7 @@ import {
   qemuInfo,
   vhdMediaSize,
   vhdSha256,
+  vmdkSha256,
 } from '../support/native-tools.ts';
 import { fillRandom, seededGuest, seededRandom, seededText, sha256 } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -158,12 +159,13 @@ describeWith(['qemu-img'], 'qemu-img reads the VDI that diskimg writes', () => {
   }
 });
 
-describeWith(['qemu-img'], 'qemu-img reads the VMDK that diskimg writes', () => {
+describeWith(['qemu-img', 'pyvmdk'], 'qemu-img and libvmdk read the VMDK that diskimg writes', () => {
   for (const subformat of ['monolithicSparse', 'streamOptimized'] as const) {
     test.each(guestsFor(64 * KiB))(`vmdk ${subformat}, $name`, async (guest) => {
       const path = await write(guest, { format: 'vmdk', options: { subformat, adapterType: 'lsilogic' } });
       await qemuImg(['check', '-q', '-f', 'vmdk', path]);
       await requireSame(guest, 'vmdk', path);
+      expect(await vmdkSha256(path)).toBe(sha256(readFileSync(guest.path)));
     });
   }
 });

@@ -2,7 +2,7 @@
  * The native tools that know the same formats, or run what we print: they are asked for a second opinion. A test that needs one is skipped
  * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
  *
- *     apt-get install qemu-utils libvhdi-utils python3-libvhdi zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 nginx-light xz-utils zstd \
+ *     apt-get install qemu-utils libvhdi-utils python3-libvhdi python3-libvmdk zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 nginx-light xz-utils zstd \
  *       fdisk gdisk dosfstools mtools btrfs-progs ntfs-3g cryptsetup-bin xorriso
  */
 
@@ -18,6 +18,7 @@ const tools = {
   'qemu-img': { probe: ['qemu-img', '--version'], package: 'qemu-utils' },
   'qemu-io': { probe: ['qemu-io', '--version'], package: 'qemu-utils' },
   vhdiinfo: { probe: ['vhdiinfo', '-V'], package: 'libvhdi-utils' },
+  pyvmdk: { probe: [PYTHON, '-c', 'import pyvmdk'], package: 'python3-libvmdk' },
   bash: { probe: ['bash', '-c', 'true'], package: 'bash' },
   zsh: { probe: ['zsh', '-c', 'true'], package: 'zsh' },
   fish: { probe: ['fish', '-c', 'true'], package: 'fish' },
@@ -122,3 +123,20 @@ print(digest.hexdigest())
 /** SHA-256 of a VHD's guest bytes, read by libvhdi; of a differencing one with its parent. */
 export const vhdSha256 = async (path: string, parent?: string): Promise<string> =>
   (await run(PYTHON, ['-c', READ_VHD, path, ...(parent === undefined ? [] : [parent])])).trim();
+
+const READ_VMDK = `
+import hashlib, pyvmdk, sys
+handle = pyvmdk.handle()
+handle.open(sys.argv[1])
+handle.open_extent_data_files()
+digest, left = hashlib.sha256(), handle.get_media_size()
+while left > 0:
+    part = handle.read_buffer(min(left, 1 << 20))
+    digest.update(part)
+    left -= len(part)
+print(digest.hexdigest())
+`;
+
+/** SHA-256 of a VMDK's guest bytes, read by libvmdk. */
+export const vmdkSha256 = async (path: string): Promise<string> =>
+  (await run(PYTHON, ['-c', READ_VMDK, path])).trim();

@@ -165,17 +165,19 @@ export interface DescriptorFields {
   readonly virtualSize: number;
   readonly adapterType: AdapterType;
   readonly hardwareVersion: number;
+  /** Of the file itself. */
+  readonly fileName: string;
 }
 
 export const adapterTypes = ['ide', 'lsilogic', 'buslogic', 'legacyESX'] as const;
 export type AdapterType = (typeof adapterTypes)[number];
 
 /**
- * The text of the descriptor of an image with one extent, itself. A reader takes the file that it has for that extent,
- * as images are renamed.
+ * The text of the descriptor of an image with one extent, itself. Most readers take the file that they have for that
+ * extent, as images are renamed; some look for the name.
  */
 export function descriptorText(fields: DescriptorFields): string {
-  const { cid, createType, virtualSize, adapterType, hardwareVersion } = fields;
+  const { cid, createType, virtualSize, adapterType, hardwareVersion, fileName } = fields;
   const { cylinders, heads, sectors } = geometryOf(virtualSize, adapterType);
   return `# Disk DescriptorFile
 version=1
@@ -184,7 +186,7 @@ parentCID=ffffffff
 createType="${createType}"
 
 # Extent description
-RW ${virtualSize / 512} SPARSE "disk.vmdk"
+RW ${virtualSize / 512} SPARSE "${fileName}"
 
 # The Disk Data Base
 #DDB

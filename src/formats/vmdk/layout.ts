@@ -135,14 +135,24 @@ export const headerOf = (virtualSize: number): SparseHeader => ({
 /** Above the IDs that have a meaning of their own there are two: no parent, and a new disk. */
 const CID_COUNT = 0xfffffffe;
 
+/** Can it stand between quotes, on one line? */
+const isPlainName = (name: string): boolean => /^[^"\p{Cc}]{1,255}$/u.test(name);
+
 export function descriptorBytes(
   virtualSize: number,
   createType: string,
   { adapterType, hardwareVersion = 4 }: VmdkOptions,
-  { uuid }: Identity,
+  { uuid, fileName }: Identity,
 ): Uint8Array {
   const cid = new DataView(uuid.buffer, uuid.byteOffset).getUint32(0) % CID_COUNT;
-  const text = descriptorText({ cid, createType, virtualSize, adapterType, hardwareVersion });
+  const text = descriptorText({
+    cid,
+    createType,
+    virtualSize,
+    adapterType,
+    hardwareVersion,
+    fileName: fileName !== undefined && isPlainName(fileName) ? fileName : 'disk.vmdk',
+  });
   const bytes = new Uint8Array(DESCRIPTOR_SECTORS * SECTOR);
   bytes.set(new TextEncoder().encode(text));
   return bytes;
