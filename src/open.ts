@@ -201,11 +201,11 @@ async function openBacking(
   throw wrong;
 }
 
-function wrongIdentity({ uuid, contentId }: BackingReference, image: OpenedImage): ImageError | undefined {
+function wrongIdentity({ uuids, contentId }: BackingReference, image: OpenedImage): ImageError | undefined {
   const { specific } = image.details;
   const { name } = image.source;
-  if (uuid !== undefined && specific.uuid !== uuid) {
-    const message = `${name} has the UUID ${specific.uuid}, but ${uuid} is wanted.`;
+  if (uuids !== undefined && !uuids.some((wanted) => wanted === specific.uuid)) {
+    const message = `${name} has the UUID ${specific.uuid}, but ${uuids.join(' or ')} is wanted.`;
     const hint = 'It is another disk, or was made anew: find the parent that the image was made from.';
     return new CorruptImageError('bad-chain', message, { hint });
   }

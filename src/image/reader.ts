@@ -56,8 +56,8 @@ export interface BackingReference {
   readonly names: readonly string[];
   /** The format that the image says it has. */
   readonly format?: string;
-  /** The UUID that it must have, as text. */
-  readonly uuid?: string;
+  /** The UUIDs that it may have, as text; left out where any will do. */
+  readonly uuids?: readonly string[];
   /** The content ID (`cid`) that it must have: another one tells that it was written to since. */
   readonly contentId?: number;
   /** What is wrong while it is not at hand; `why` says why it is not. */

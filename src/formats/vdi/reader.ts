@@ -67,7 +67,7 @@ function parentOf({ parentUuid }: VdiHeader, parent: string | undefined): Backin
     kind: 'parent',
     names: parent === undefined ? [] : [parent],
     format: 'vdi',
-    uuid,
+    uuids: [uuid],
     missing: (why) =>
       new UnsupportedFeatureError(
         'needs-parent',

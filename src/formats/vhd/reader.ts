@@ -154,7 +154,7 @@ async function openDifferencing(
       kind: 'parent',
       names,
       format: 'vhd',
-      uuid,
+      uuids: [uuid],
       missing: (hint) =>
         new UnsupportedFeatureError('needs-parent', message, {
           format: 'vhd',
