@@ -7,11 +7,12 @@ import { qcow2 } from './qcow2/index.ts';
 import { raw } from './raw/index.ts';
 import { vdi } from './vdi/index.ts';
 import { vhd } from './vhd/index.ts';
+import { vhdx } from './vhdx/index.ts';
 import { vmdk } from './vmdk/index.ts';
 import { zvhd } from './zvhd/index.ts';
 import { zvhd2 } from './zvhd2/index.ts';
 
-export const registry = [raw, vhd, qcow2, vdi, vmdk, zvhd, zvhd2] as const;
+export const registry = [raw, vhd, vhdx, qcow2, vdi, vmdk, zvhd, zvhd2] as const;
 
 type Registered = (typeof registry)[number];
 

@@ -187,7 +187,7 @@ describe.each(packed)('damaged $name', (variation) => {
   it('fails the same way on any number of threads', async () => {
     const failures = [];
     for (const threads of [1, 2]) {
-      const failed = convert(damaged, path('x'), { format: 'vhd', threads });
+      const failed = convert(damaged, path('no-output'), { format: 'vhd', threads });
       failures.push(
         await failed.then(
           () => undefined,
@@ -204,6 +204,6 @@ describe.each(packed)('damaged $name', (variation) => {
     }
     expect(failures[0]).toMatchObject({ name: 'CorruptImageError', fileOffset: expect.any(Number) });
     expect(failures[1]).toEqual(failures[0]);
-    expect(leftovers('x')).toEqual([]);
+    expect(leftovers('no-output')).toEqual([]);
   });
 });

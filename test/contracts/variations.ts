@@ -13,6 +13,7 @@ export interface Variation extends Recipe {
 
 const choices: { readonly [N in WritableName]?: readonly CreateOptions<N>[] } = {
   vhd: [{ subformat: 'fixed' }],
+  vhdx: [{ subformat: 'fixed' }, { blockSize: MiB }],
   qcow2: [
     { clusterSize: 512 },
     { clusterSize: 4 * KiB },

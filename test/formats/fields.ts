@@ -8,6 +8,7 @@ import { Buffer } from 'node:buffer';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { onesComplementSum } from '../../src/binary/checksum.ts';
 import { type Decoded, type Field, type Struct, struct } from '../../src/binary/struct.ts';
+import { checksumOf } from '../../src/formats/vhdx/structs.ts';
 import { type ErrorCode, type FormatName, ImageError, openImage } from '../../src/index.ts';
 import { memorySource } from '../../src/io/memory.ts';
 import { type Anatomy, anatomyOf } from '../support/anatomy.ts';
@@ -159,9 +160,10 @@ function encode(value: bigint, size: number, endian: Anatomy['endian']): Uint8Ar
 
 /** Computes all checksums again, so that only the poked field is wrong. */
 function seal(bytes: Buffer, { seals, endian }: Anatomy): void {
-  for (const { at, length, checksumAt } of seals) {
+  for (const { kind, at, length, checksumAt } of seals) {
     const record = bytes.subarray(at, at + length);
-    record.set(encode(BigInt(onesComplementSum(record, checksumAt)), 4, endian), checksumAt);
+    const sum = kind === 'crc32c' ? checksumOf(record, checksumAt) : onesComplementSum(record, checksumAt);
+    record.set(encode(BigInt(sum), 4, endian), checksumAt);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { onesComplementSum } from '../../src/binary/checksum.ts';
 import { crc32 } from '../../src/binary/crc32.ts';
+import { checksumOf } from '../../src/formats/vhdx/structs.ts';
 import type { Endian, RecordPlace, Seal, TablePlace } from '../support/anatomy.ts';
 import type { Specimen } from './corpus.ts';
 import type { Draft } from './draft.ts';
@@ -264,6 +265,8 @@ function repair(draft: Draft, { bytes, anatomy }: Specimen, { kind, at, length, 
     if (kind === 'ones-complement') {
       const sum = BigInt(onesComplementSum(record, checksumAt));
       draft.write(start + checksumAt, encoded(sum, 4, anatomy.endian));
+    } else if (kind === 'crc32c') {
+      draft.write(start + checksumAt, encoded(BigInt(checksumOf(record, checksumAt)), 4, 'little'));
     } else {
       const sum = crc32(record.slice().fill(0, checksumAt, checksumAt + 4));
       draft.write(start + checksumAt, encoded(BigInt(sum), 4, 'little'));

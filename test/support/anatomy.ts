@@ -23,6 +23,7 @@ import { PAGE, streamFooter } from '../../src/formats/zvhd-stream/footer.ts';
 import { recordHeader, recordLength } from '../../src/formats/zvhd-stream/record.ts';
 import { indexEntry } from '../../src/formats/zvhd2/structs.ts';
 import { gptHeader } from '../../src/image/partition-table/gpt.ts';
+import { vhdxAnatomy } from './anatomy-vhdx.ts';
 
 export type Endian = 'big' | 'little';
 
@@ -56,7 +57,7 @@ export interface RegionPlace {
 
 /** A checksum over a record. */
 export interface Seal {
-  readonly kind: 'ones-complement' | 'gpt';
+  readonly kind: 'ones-complement' | 'gpt' | 'crc32c';
   readonly at: number;
   readonly length: number;
   readonly checksumAt: number;
@@ -99,6 +100,7 @@ const blank = (): Draft => ({ records: [], tables: [], regions: [], seals: [] })
 const anatomists: { readonly [N in FormatName]: (bytes: Uint8Array) => Anatomy } = {
   raw: rawAnatomy,
   vhd: vhdAnatomy,
+  vhdx: vhdxAnatomy,
   qcow2: qcow2Anatomy,
   vdi: vdiAnatomy,
   vmdk: vmdkAnatomy,
