@@ -59,6 +59,7 @@ const cases = [
   ['vhd', {}],
   ['vdi', {}],
   ['vmdk', {}],
+  ['vmdk', { compress: true }],
   ['zvhd', {}],
   ['zvhd2', {}],
 ] as const;
@@ -97,6 +98,21 @@ describe.each(['zvhd', 'zvhd2'] as const)('%s', (format) => {
     if (format === 'zvhd') expect(sum(lost)).toBeGreaterThan(20 * MiB);
     else expect(lost).toMatchObject([{ length: 2 * MiB }]);
   });
+});
+
+test('a streamed VMDK without its end is read from the front, with a note', async () => {
+  const image = await imageOf('vmdk', { compress: true });
+  const path = temp('no-footer.vmdk');
+  writeFileSync(path, image.subarray(0, image.length - 4096));
+  await expect(openImage(path)).rejects.toMatchObject({ code: 'truncated' });
+  const report = await convert(path, temp('walked-vmdk.raw'), { format: 'raw', input: { salvage: true } });
+  expect(report.notes).toMatchObject([{ code: 'no-index' }]);
+  const lost = report.lost ?? [];
+  const last = lost.at(-1);
+  // What is behind the last grain is lost with the directory: nothing says that it is zeros.
+  expect(lost.length).toBeLessThanOrEqual(1);
+  const kept = last?.guestOffset ?? SIZE;
+  expect(readFileSync(temp('walked-vmdk.raw')).subarray(0, kept).equals(guest.subarray(0, kept))).toBe(true);
 });
 
 test('a ZVHD2 without its index is read from the front, with a note', async () => {

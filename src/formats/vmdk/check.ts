@@ -37,7 +37,7 @@ async function checkCowd(source: ByteSource, request: CheckRequest<unknown>): Pr
 }
 
 async function checkSparse(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
-  const sound = await request.report.attempt(() => readHeader(source));
+  const sound = await request.report.attempt(() => readHeader(source, false));
   if (sound === undefined) return { imageEndOffset: source.size };
   const capacity = await checkDescriptor(source, sound, request);
   checkHeader(source, sound, request);

@@ -166,7 +166,7 @@ function flatPart(line: ExtentLine, place: FilePlace): DiskPart {
 
 async function sparsePart(line: ExtentLine, place: FilePlace, maxMetadataBytes: number): Promise<DiskPart> {
   const { guestStart, length, file, fileStart, filename, hole } = place;
-  const own = line.type === 'VMFSSPARSE' ? await readCowd(file) : shapeOf(await readHeader(file));
+  const own = line.type === 'VMFSSPARSE' ? await readCowd(file) : shapeOf(await readHeader(file, false));
   if (own.capacity < length) {
     const message = `The descriptor tells an extent of ${length} bytes, its header one of ${own.capacity}.`;
     throw corrupt('bad-header', message, 12);

@@ -44,54 +44,88 @@ const CACHE_BYTES = 4 * 1024 * 1024;
 export const directoryEntries = ({ capacity, grainSize, tableEntries }: GrainShape): number =>
   ceilDiv(capacity, grainSize * tableEntries);
 
+/** The tables of an extent, by their numbers. */
+export interface TableSource {
+  /** Guest bytes from the start of the extent that are told; behind them nothing is known. */
+  readonly knownEnd: number;
+  has(index: number): boolean;
+  /** @throws CorruptImageError */
+  read(index: number): Promise<GrainTable>;
+}
+
+/** A table, where it stands, and the first byte of its first grain within the extent. */
+export interface GrainTable {
+  readonly entries: Uint32Array;
+  readonly fileOffset: number;
+  readonly guestStart: number;
+}
+
 /** @throws BudgetError, CorruptImageError `truncated` */
-export async function openGrainTables(
+export const openGrainTables = async (
   source: ByteSource,
   shape: GrainShape,
   maxMetadataBytes: number,
-): Promise<GrainTables> {
-  const { grainSize, tableEntries, guestStart } = shape;
-  const tableSpan = grainSize * tableEntries;
-  const tableBytes = tableEntries * 4;
-  const directory = await readDirectory(source, shape, maxMetadataBytes);
-  const cache = new Map<number, Uint32Array>();
+): Promise<GrainTables> =>
+  grainTablesFrom(source, shape, await directoryTables(source, shape, maxMetadataBytes));
 
-  async function readTable(index: number): Promise<GrainTable> {
-    const fileOffset = (directory[index] as number) * SECTOR;
-    let entries = cache.get(fileOffset);
-    if (entries === undefined) {
-      requireTablePlace(source, shape, index, fileOffset);
-      const bytes = await readBytes(source, fileOffset, tableBytes, 'A grain table');
-      entries = new Uint32Array(bytes.buffer); // little-endian, as every platform of Node is
-      if (cache.size >= Math.max(2, CACHE_BYTES / tableBytes)) {
-        cache.delete(cache.keys().next().value as number);
-      }
-      cache.set(fileOffset, entries);
-    }
-    return { entries, fileOffset, guestStart: index * tableSpan };
-  }
+export function grainTablesFrom(source: ByteSource, shape: GrainShape, tables: TableSource): GrainTables {
+  const { grainSize, tableEntries, guestStart, hole } = shape;
+  const tableSpan = grainSize * tableEntries;
 
   async function* extents(from: number, to: number): AsyncGenerator<OwnExtent> {
-    const end = to - guestStart;
+    const end = Math.min(to - guestStart, tables.knownEnd);
     for (let at = from - guestStart; at < end; ) {
       let index = Math.floor(at / tableSpan);
-      if (directory[index] === UNUSED_GRAIN) {
+      if (!tables.has(index)) {
         // Holes are told at once: a size costs a hostile image nothing.
-        while (directory[index] === UNUSED_GRAIN) index += 1;
+        while (index * tableSpan < end && !tables.has(index)) index += 1;
         const next = Math.min(end, index * tableSpan);
-        yield { kind: shape.hole, guestOffset: guestStart + at, length: next - at };
+        yield { kind: hole, guestOffset: guestStart + at, length: next - at };
         at = next;
         continue;
       }
       const next = Math.min(end, (index + 1) * tableSpan);
-      const table = await readTable(index);
+      const table = await tables.read(index);
       if (shape.isCompressed) yield* packedExtents(source, shape, table, at, next);
       else yield* mergeNeighbours(plainExtents(source, shape, table, at, next));
       at = next;
     }
+    if (end === to - guestStart) return;
+    throw corrupt('truncated', 'The file ends before the grains from here on.', source.size, {
+      guestOffset: guestStart + Math.max(end, from - guestStart),
+      hint: INCOMPLETE,
+    });
   }
-
   return { extents };
+}
+
+async function directoryTables(
+  source: ByteSource,
+  shape: GrainShape,
+  maxMetadataBytes: number,
+): Promise<TableSource> {
+  const { grainSize, tableEntries, capacity } = shape;
+  const tableBytes = tableEntries * 4;
+  const directory = await readDirectory(source, shape, maxMetadataBytes);
+  const cache = new Map<number, Uint32Array>();
+  return {
+    knownEnd: capacity,
+    has: (index) => directory[index] !== UNUSED_GRAIN,
+    async read(index) {
+      const fileOffset = (directory[index] as number) * SECTOR;
+      let entries = cache.get(fileOffset);
+      if (entries === undefined) {
+        requireTablePlace(source, shape, index, fileOffset);
+        const bytes = await readBytes(source, fileOffset, tableBytes, 'A grain table');
+        entries = new Uint32Array(bytes.buffer); // little-endian, as every platform of Node is
+        if (cache.size >= Math.max(2, CACHE_BYTES / tableBytes)) {
+          cache.delete(cache.keys().next().value as number);
+        }
+        cache.set(fileOffset, entries);
+      }
+      return { entries, fileOffset, guestStart: index * tableEntries * grainSize };
+    },
+  };
 }
 
 async function readDirectory(
@@ -109,13 +143,6 @@ async function readDirectory(
   }
   const bytes = await readBytes(source, shape.directoryOffset, length, 'The grain directory');
   return new Uint32Array(bytes.buffer);
-}
-
-/** A table, where it stands, and the first byte of its first grain within the extent. */
-interface GrainTable {
-  readonly entries: Uint32Array;
-  readonly fileOffset: number;
-  readonly guestStart: number;
 }
 
 /** The error stands at the directory's entry: what that says may be no place in any file. */

@@ -14,7 +14,7 @@ export const recordLength = (payloadLength: number): number =>
   alignUp(grainMarker.size + payloadLength, SECTOR);
 
 /** zlib's own bound for its least compact settings: nothing that it makes of a grain is longer. */
-const maxPayloadLength = (grainSize: number): number =>
+export const maxPayloadLength = (grainSize: number): number =>
   grainSize + Math.ceil(grainSize / 8) + Math.ceil(grainSize / 64) + 16;
 
 /** Bytes of the longest record. */

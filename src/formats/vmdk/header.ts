@@ -1,7 +1,7 @@
 /** Reads and judges the header of a hosted sparse extent, and the footer that completes it where it was streamed. */
 
 import { isPowerOfTwo, SECTOR } from '../../binary/align.ts';
-import { type ErrorCode, UnknownFormatError } from '../../errors.ts';
+import { CorruptImageError, type ErrorCode, UnknownFormatError } from '../../errors.ts';
 import { type ByteSource, readBytes, requireInside } from '../../io/source.ts';
 import { requireDescriptorSize } from './descriptor.ts';
 import { corrupt, INCOMPLETE, unsupported } from './errors.ts';
@@ -27,8 +27,9 @@ export interface SoundHeader {
   /** Bytes of the disk, or of its part in this file. */
   readonly capacity: number;
   readonly grainSize: number;
-  /** File offset of the grain directory. */
+  /** File offset of the grain directory; 0 when the footer is lost that tells it. */
   readonly directoryOffset: number;
+  readonly isFooterLost: boolean;
   /** Of the redundant one, where there is one. */
   readonly redundantOffset: number | undefined;
   /** Where the embedded descriptor stands. */
@@ -42,8 +43,11 @@ export interface SoundHeader {
 export const hasMagic = (head: Uint8Array): boolean =>
   String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC;
 
-/** @throws UnknownFormatError `wrong-format`, CorruptImageError, UnsupportedFeatureError */
-export async function readHeader(source: ByteSource): Promise<SoundHeader> {
+/**
+ * @param salvage go on without the footer of half a download
+ * @throws UnknownFormatError `wrong-format`, CorruptImageError, UnsupportedFeatureError
+ */
+export async function readHeader(source: ByteSource, salvage: boolean): Promise<SoundHeader> {
   const bytes = await readBytes(source, 0, Math.min(sparseHeader.size, source.size), 'The header');
   if (!hasMagic(bytes)) {
     throw new UnknownFormatError('wrong-format', `${source.name} is no VMDK.`, {
@@ -57,7 +61,9 @@ export async function readHeader(source: ByteSource): Promise<SoundHeader> {
   requireShape(header);
   const isAtEnd = header.gdOffset === GD_AT_END;
   const footerOffset = isAtEnd ? source.size - FOOTER_LENGTH + SECTOR : undefined;
-  const directory = isAtEnd ? await readFooter(source, header) : header;
+  const directory = isAtEnd
+    ? await readFooter(source, header).catch((error) => lost(error, salvage))
+    : header;
   const descriptor = descriptorPlace(header);
   if (descriptor) requireInside(source, descriptor.fileOffset, descriptor.length, 'The descriptor');
   const hasRedundant = (header.flags & Flag.redundantTable) !== 0 && !isAtEnd;
@@ -65,13 +71,18 @@ export async function readHeader(source: ByteSource): Promise<SoundHeader> {
     header,
     capacity: header.capacity * SECTOR,
     grainSize: header.grainSize * SECTOR,
-    directoryOffset: directoryOffset(directory, footerOffset ?? 0),
+    directoryOffset: directory === undefined ? 0 : directoryOffset(directory, footerOffset ?? 0),
+    isFooterLost: directory === undefined,
     redundantOffset: hasRedundant ? header.rgdOffset * SECTOR : undefined,
     descriptor,
     isCompressed: (header.flags & Flag.compressed) !== 0,
     hasZeroGrains: (header.flags & Flag.zeroedGrains) !== 0,
     footerOffset,
   };
+}
+
+function lost(error: unknown, salvage: boolean): undefined {
+  if (!salvage || !(error instanceof CorruptImageError)) throw error;
 }
 
 /** @throws UnsupportedFeatureError */

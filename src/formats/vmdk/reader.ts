@@ -20,8 +20,9 @@ import {
 import { commonUnit, type DiskPart, lineInfo, openParts, requireReadable } from './disk-parts.ts';
 import { corrupt, unsupported } from './errors.ts';
 import { unpackGrain } from './grain.ts';
-import { openGrainTables } from './grain-tables.ts';
+import { grainTablesFrom, openGrainTables } from './grain-tables.ts';
 import { hasMagic, readHeader, type SoundHeader, shapeOf } from './header.ts';
+import { findGrains } from './salvage.ts';
 import { sparseHeader } from './structs.ts';
 
 const MAX_DIRECTORY_BYTES = 512 * MiB;
@@ -29,10 +30,10 @@ const MAX_DIRECTORY_BYTES = 512 * MiB;
 export async function openVmdk(
   source: ByteSource,
   _options: object,
-  { maxMetadataBytes = MAX_DIRECTORY_BYTES, openDataFile }: OpenContext = {},
+  { maxMetadataBytes = MAX_DIRECTORY_BYTES, openDataFile, salvage = false }: OpenContext = {},
 ): Promise<ImageReader> {
   const head = await readBytes(source, 0, Math.min(source.size, SECTOR), 'The header');
-  if (hasMagic(head)) return openSparse(source, maxMetadataBytes);
+  if (hasMagic(head)) return openSparse(source, maxMetadataBytes, salvage);
   if (hasCowdMagic(head)) return openCowd(source, maxMetadataBytes);
   if (isDescriptor(head)) return openSplit(source, maxMetadataBytes, openDataFile);
   throw new UnknownFormatError('wrong-format', `${source.name} is no VMDK.`, {
@@ -43,8 +44,12 @@ export async function openVmdk(
 }
 
 /** One extent, with the descriptor in the file. */
-async function openSparse(source: ByteSource, maxMetadataBytes: number): Promise<ImageReader> {
-  const sound = await readHeader(source);
+async function openSparse(
+  source: ByteSource,
+  maxMetadataBytes: number,
+  salvage: boolean,
+): Promise<ImageReader> {
+  const sound = await readHeader(source, salvage);
   const descriptor = await readEmbedded(source, sound);
   const { capacity, notes } = diskSize(sound, descriptor);
   const { grainSize, isCompressed, header } = sound;
@@ -53,7 +58,19 @@ async function openSparse(source: ByteSource, maxMetadataBytes: number): Promise
     notes.push({ code: 'dirty', message });
   }
   const shape = { ...shapeOf(sound), capacity, guestStart: 0, fileStart: 0, hole: holeOf(descriptor) };
-  const { extents } = await openGrainTables(source, shape, maxMetadataBytes);
+  const { extents } = sound.isFooterLost
+    ? grainTablesFrom(
+        source,
+        shape,
+        await findGrains(source, shape, header.overHead * SECTOR, maxMetadataBytes),
+      )
+    : await openGrainTables(source, shape, maxMetadataBytes);
+  if (sound.isFooterLost) {
+    notes.push({
+      code: 'no-index',
+      message: 'The footer was not found; the grains were looked for from the front.',
+    });
+  }
   const info = {
     'virtual-size': capacity,
     filename: source.name,
