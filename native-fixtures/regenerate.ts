@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
+import { qcowRecipes, qedRecipes } from './recipes/qcow-qed.ts';
 import { qcow2Recipes } from './recipes/qcow2.ts';
 import { rawRecipes } from './recipes/raw.ts';
 import type { Recipe, ToolName } from './recipes/recipe.ts';
@@ -63,7 +64,15 @@ interface ManifestImage {
 }
 
 const here = import.meta.dirname;
-const qemuFormats = { raw: 'raw', vhd: 'vpc', qcow2: 'qcow2', vdi: 'vdi', vmdk: 'vmdk' };
+const qemuFormats = {
+  raw: 'raw',
+  vhd: 'vpc',
+  qcow2: 'qcow2',
+  vdi: 'vdi',
+  vmdk: 'vmdk',
+  qcow: 'qcow',
+  qed: 'qed',
+};
 const READ_BYTES = 4 * 1024 * 1024;
 
 const run = (program: string, args: string[], folder = tmpdir()): string =>
@@ -258,16 +267,22 @@ const reportImage = (image: ManifestImage, before: ManifestImage | undefined): v
 const main = (): void => {
   const wanted = process.argv[2] ?? '';
   const old = new Map(readImages('manifest.json').map((image) => [image.file.replace(/\.gz$/, ''), image]));
-  const made = [...rawRecipes, ...vhdRecipes, ...qcow2Recipes, ...vdiRecipes, ...vmdkRecipes].flatMap(
-    (recipe) => {
-      const before = old.get(recipe.file);
-      if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];
-      if (recipe.keep && before !== undefined && existsSync(join(here, before.file))) return [before];
-      const image = makeImage(recipe);
-      reportImage(image, before);
-      return [image];
-    },
-  );
+  const made = [
+    ...rawRecipes,
+    ...vhdRecipes,
+    ...qcow2Recipes,
+    ...qcowRecipes,
+    ...qedRecipes,
+    ...vdiRecipes,
+    ...vmdkRecipes,
+  ].flatMap((recipe) => {
+    const before = old.get(recipe.file);
+    if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];
+    if (recipe.keep && before !== undefined && existsSync(join(here, before.file))) return [before];
+    const image = makeImage(recipe);
+    reportImage(image, before);
+    return [image];
+  });
   const manifest = { images: [...made, ...readImages('vendor.json')] };
   writeFileSync(join(here, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 };

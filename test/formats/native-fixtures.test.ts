@@ -126,6 +126,8 @@ const REFUSED: Record<
   string,
   { error: typeof ImageError; code: ErrorCode; fileOffset: number; says: RegExp; hint: RegExp }
 > = {
+  'qcow/backing': needs('needs-backing', 8, /"backing-base\.raw"/),
+  'qed/backing': needs('needs-backing', 56, /"backing-base\.raw"/),
   'qcow2/backing': needs('needs-backing', 8, /"backing-base\.qcow2"/),
   'qcow2/backing-v2': needs('needs-backing', 8, /"backing-v2-base\.raw"/),
   'qcow2/backing-extended-l2': needs('needs-backing', 8, /"backing-extended-l2-base\.raw"/),

@@ -11,7 +11,9 @@ import { tempFolder } from '../support/temp-folder.ts';
 const temp = tempFolder();
 
 /** Formats of qemu-img, under its names. */
-const known = fixtures.filter(({ format }) => ['qcow2', 'raw', 'vhd', 'vdi', 'vmdk'].includes(format));
+const known = fixtures.filter(({ format }) =>
+  ['qcow2', 'raw', 'vhd', 'vdi', 'qcow', 'qed', 'vmdk'].includes(format),
+);
 
 type Json = Record<string, unknown>;
 

@@ -5,6 +5,7 @@
 
 import type { Field, Struct } from '../../src/binary/struct.ts';
 import type { FormatName } from '../../src/formats/index.ts';
+import { qcowHeader } from '../../src/formats/qcow/structs.ts';
 import {
   additionalHeader,
   baseHeader,
@@ -15,6 +16,7 @@ import {
   featureHeader,
   snapshotHeader,
 } from '../../src/formats/qcow2/structs.ts';
+import { qedHeader } from '../../src/formats/qed/structs.ts';
 import { vdiHeader } from '../../src/formats/vdi/structs.ts';
 import { parentLocator } from '../../src/formats/vhd/parent.ts';
 import { dynamicHeader, vhdFooter } from '../../src/formats/vhd/structs.ts';
@@ -103,6 +105,8 @@ const anatomists: { readonly [N in FormatName]: (bytes: Uint8Array) => Anatomy }
   vhdx: vhdxAnatomy,
   qcow2: qcow2Anatomy,
   vdi: vdiAnatomy,
+  qcow: qcowAnatomy,
+  qed: qedAnatomy,
   vmdk: vmdkAnatomy,
   zvhd: zvhdAnatomy,
   zvhd2: zvhd2Anatomy,
@@ -165,6 +169,56 @@ function vhdAnatomy(bytes: Uint8Array): Anatomy {
     regions.push({ what: `data of block ${block}`, start: start + bitmapSize, end });
   }
   return { endian: 'big', records, tables, regions, seals };
+}
+
+/** The tables of two levels of entries of 64 bits. */
+function twoLevels(
+  bytes: Uint8Array,
+  draft: Draft,
+  shape: { at: number; count: number; l2Count: number; isLittle: boolean; flags: readonly bigint[] },
+): void {
+  const view = viewOf(bytes);
+  const entry = { entrySize: 8, unit: 1, flags: shape.flags };
+  const { at, count, l2Count, isLittle } = shape;
+  draft.tables.push({ what: 'L1', at, count, ...entry });
+  for (let index = 0, seen = 0; index < count && seen < MANY; index++) {
+    const l2 = Number(view.getBigUint64(at + index * 8, isLittle));
+    if (l2 === 0 || l2 + l2Count * 8 > bytes.length) continue;
+    seen += 1;
+    draft.tables.push({ what: `L2 ${index}`, at: l2, count: l2Count, ...entry });
+  }
+}
+
+function qcowAnatomy(bytes: Uint8Array): Anatomy {
+  const draft = blank();
+  const header = qcowHeader.decode(bytes, 0);
+  draft.records.push({ what: 'header', struct: qcowHeader, at: 0 });
+  const l2Count = 2 ** header.l2Bits;
+  const count = Math.ceil(header.size / (2 ** header.clusterBits * l2Count));
+  twoLevels(bytes, draft, {
+    at: header.l1TableOffset,
+    count,
+    l2Count,
+    isLittle: false,
+    flags: [COMPRESSED_V1],
+  });
+  const { backingFileOffset: start, backingFileSize: size } = header;
+  if (start > 0) draft.regions.push({ what: 'name of the backing file', start, end: start + size });
+  return { endian: 'big', ...draft };
+}
+
+const COMPRESSED_V1 = 1n << 63n;
+
+function qedAnatomy(bytes: Uint8Array): Anatomy {
+  const draft = blank();
+  const header = qedHeader.decode(bytes, 0);
+  draft.records.push({ what: 'header', struct: qedHeader, at: 0 });
+  const l2Count = (header.clusterSize * header.tableSize) / 8;
+  const count = Math.ceil(header.imageSize / (header.clusterSize * l2Count));
+  twoLevels(bytes, draft, { at: header.l1TableOffset, count, l2Count, isLittle: true, flags: [] });
+  const { backingFilenameOffset: start, backingFilenameSize: size } = header;
+  if (size > 0) draft.regions.push({ what: 'name of the backing file', start, end: start + size });
+  return { endian: 'little', ...draft };
 }
 
 function vdiAnatomy(bytes: Uint8Array): Anatomy {

@@ -34,7 +34,8 @@ export const qcow2 = defineFormat({
       'zlib level, 6 by default, or zstd level, 3 by default',
     ),
   },
-  probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC,
+  // Version 1 is another format of the same magic.
+  probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC && head[7] !== 1,
   open: openQcow2,
   check: async (source, request) => (await import('./check.ts')).checkQcow2(source, request),
   hasOverlays: true,
