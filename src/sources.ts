@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { MiB, TiB } from './binary/align.ts';
-import { isNamedAs, unwrapped, WRAPPER_HEAD, type Wrapper, wrapperOf } from './codecs/wrapper.ts';
+import { isNamedAsWrapped, unwrapped, WRAPPER_HEAD, type Wrapper, wrapperOf } from './codecs/wrapper.ts';
 import { ImageIoError, OptionError } from './errors.ts';
 import { blobSource } from './io/blob-source.ts';
 import { openFileSource } from './io/file-source.ts';
@@ -48,12 +48,13 @@ export interface InputOptions extends SourceOptions {
  */
 export async function openInput(input: SourceInput, options: InputOptions): Promise<ByteSource> {
   const source = await openSource(input, options);
+  // What is said to be of a format is not even looked at.
+  if (options.format !== undefined && !isNamedAsWrapped(source.name)) return source;
   try {
     const head = new Uint8Array(Math.min(WRAPPER_HEAD, source.size));
     await source.read(head, 0);
     const wrapper = wrapperOf(head);
     if (wrapper === undefined) return source;
-    if (options.format !== undefined && !isNamedAs(wrapper, source.name)) return source;
     const unpacking = await unpacked(source, wrapper, options);
     await source.close();
     return unpacking;

@@ -61,9 +61,9 @@ const BZIP2_MARKS = [
   [0x17, 0x72, 0x45, 0x38, 0x50, 0x90],
 ];
 
-/** Does the name say so, too? */
-export const isNamedAs = ({ suffixes }: Wrapper, name: string): boolean =>
-  suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
+/** Does the name tell of a wrapper? */
+export const isNamedAsWrapped = (name: string): boolean =>
+  wrappers.some(({ suffixes }) => suffixes.some((suffix) => name.toLowerCase().endsWith(suffix)));
 
 /**
  * The bytes in the wrapper.

@@ -15,16 +15,16 @@ import { type Variation, variations } from './variations.ts';
 const path = tempFolder();
 const reproducible = { timestamp: TIMESTAMP };
 const raw = { format: 'raw' } as const;
-const PART = 192 * KiB + 512; // never where a block of any format ends
+const PART = 96 * KiB + 512; // never where a block of any format ends
 
-const SIZE = 9 * MiB + 1536;
+const SIZE = 3 * MiB + 1536;
 const disk = diskOf(SIZE, [
-  { end: 1 * MiB + 1, kind: 'repeat', seed: 1 },
-  { end: 3 * MiB - 1, kind: 'noise', seed: 2 },
-  { end: 3 * MiB + 512, kind: 'repeat', seed: 3 },
-  { end: 5 * MiB + 64 * KiB, kind: 'zero', seed: 0 },
-  { end: 7 * MiB, kind: 'repeat', seed: 4 },
-  { end: 8 * MiB, kind: 'noise', seed: 5 },
+  { end: 300 * KiB + 1, kind: 'repeat', seed: 1 },
+  { end: MiB - 1, kind: 'noise', seed: 2 },
+  { end: MiB + 512, kind: 'repeat', seed: 3 },
+  { end: 2 * MiB + 64 * KiB, kind: 'zero', seed: 0 },
+  { end: 2.5 * MiB, kind: 'repeat', seed: 4 },
+  { end: 3 * MiB, kind: 'noise', seed: 5 },
   { end: SIZE, kind: 'repeat', seed: 6 },
 ]).bytes;
 
@@ -97,7 +97,7 @@ describe.each(variations)('$name, prepared', (variation) => {
     })();
     await using whole = await prepare(path('disk'), { plan: JSON.parse(plan), input: raw, threads: 1 });
     const all = await readAll(whole.parts(PART));
-    const stops = new Set([0, 1, Math.floor(all.length / 2), all.length - 1, all.length]);
+    const stops = new Set([1, Math.floor(all.length / 2), all.length]);
     for (const stop of stops) {
       // Told of more parts than were stored: the last two have been lost on the way.
       const found: FoundPart[] = all.slice(0, stop).map(({ start, found = '' }) => ({ start, found }));
@@ -112,7 +112,7 @@ describe.each(variations)('$name, prepared', (variation) => {
 });
 
 const large = path('large');
-const LARGE = 40 * MiB + 512;
+const LARGE = 24 * MiB + 512;
 const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** One variation of each way to write. */
@@ -122,7 +122,7 @@ const threaded = variations.filter(({ name }) =>
 
 describe.each(threaded)('$name on threads', (variation) => {
   beforeAll(() => {
-    const runs = Array.from({ length: 40 }, (_, index) => ({
+    const runs = Array.from({ length: 24 }, (_, index) => ({
       end: (index + 1) * MiB + 512,
       kind: (['repeat', 'noise', 'repeat', 'zero'] as const)[index % 4] ?? 'zero',
       seed: index,
@@ -130,9 +130,9 @@ describe.each(threaded)('$name on threads', (variation) => {
     writeFileSync(large, diskOf(LARGE, runs).bytes);
   });
 
-  it('has the same bytes for 1, 2 and 3 of them, several parts at a time', async () => {
+  it('has the same bytes for 1 and 2 of them, several parts at a time', async () => {
     const digests: string[] = [];
-    for (const threads of [1, 2, 3]) {
+    for (const threads of [1, 2]) {
       await using output = await prepare(large, { ...preparing(variation), threads });
       const parts: Promise<MadePart>[] = [];
       for await (const part of output.parts(MiB)) {
