@@ -150,7 +150,9 @@ const urlOf = (input: string | URL): URL | undefined => {
   if (input instanceof URL) return input;
   if (!/^https?:\/\//i.test(input)) return undefined;
   if (URL.canParse(input)) return new URL(input);
-  throw new OptionError('bad-option', `${JSON.stringify(input)} is no address.`, {
+  // It may hold credentials or a signature all the same.
+  const shown = input.replace(/\/\/.*@/s, '//').replace(/[?#].*$/s, '');
+  throw new OptionError('bad-option', `${JSON.stringify(shown)} is no address.`, {
     hint: 'Check how it is written.',
   });
 };

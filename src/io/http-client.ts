@@ -10,6 +10,8 @@ export type HttpHeaders = Readonly<Record<string, string>>;
 export interface HttpAnswer {
   /** Where it came from, after redirects. */
   readonly url: URL;
+  /** Was it another server than the one that was asked? What the caller says to that one was kept from it. */
+  readonly isElsewhere: boolean;
   readonly status: number;
   readonly headers: HttpHeaders;
   /** Its bytes, once. Throws HttpTroubleError when they break off. */
@@ -20,7 +22,7 @@ export interface HttpAnswer {
 
 export interface HttpClient {
   /**
-   * GETs `url`, following redirects.
+   * GETs `url`, following redirects. Another server that they lead to gets no header field but `range`.
    * @throws HttpTroubleError for what may pass; ImageIoError `read-failed`; CancelledError
    */
   get(url: URL, headers: HttpHeaders, signal?: AbortSignal): Promise<HttpAnswer>;
@@ -80,15 +82,21 @@ export function httpClient(connections: number, timeout: number): HttpClient {
     async get(first, headers, signal) {
       let url = first;
       let sent = headers;
+      let isElsewhere = false;
       for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
         const message = await once(url, sent, signal);
         const status = message.statusCode ?? 0;
         const location = message.headers.location;
-        if (!REDIRECTS.includes(status) || location === undefined) return answerOf(url, message, signal);
+        if (!REDIRECTS.includes(status) || location === undefined) {
+          return answerOf(url, isElsewhere, message, signal);
+        }
         message.resume(); // the connection is free again once its few bytes are read
         const next = redirected(url, location);
-        // What is secret is for the server that it was given for.
-        if (next.host !== url.host) sent = withoutSecrets(sent);
+        // Any field may be secret, such as a token: it is for the server that it was given for.
+        if (next.host !== url.host) {
+          isElsewhere = true;
+          sent = rangeOnly(sent);
+        }
         url = next;
       }
       throw new ImageIoError('read-failed', `${urlName(first)} is redirected again and again.`, {
@@ -102,7 +110,12 @@ export function httpClient(connections: number, timeout: number): HttpClient {
   };
 }
 
-function answerOf(url: URL, message: IncomingMessage, signal: AbortSignal | undefined): HttpAnswer {
+function answerOf(
+  url: URL,
+  isElsewhere: boolean,
+  message: IncomingMessage,
+  signal: AbortSignal | undefined,
+): HttpAnswer {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers)) headers[name] = String(value);
   async function* body(): AsyncGenerator<Uint8Array> {
@@ -117,6 +130,7 @@ function answerOf(url: URL, message: IncomingMessage, signal: AbortSignal | unde
   message.on('error', () => {});
   return {
     url,
+    isElsewhere,
     status: message.statusCode ?? 0,
     headers,
     body: body(),
@@ -165,16 +179,27 @@ function withoutCredentials(url: URL): URL {
   return bare;
 }
 
-function credentialsOf({ username, password }: URL): HttpHeaders {
+/** @throws OptionError `bad-option` for credentials in an address that are not written as such */
+export function credentialsOf(url: URL): HttpHeaders {
+  const { username, password } = url;
   if (username === '' && password === '') return {};
-  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  let text: string;
+  try {
+    text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  } catch {
+    // Without the cause, and without the credentials: neither is for a log.
+    throw new OptionError(
+      'bad-option',
+      `The credentials for ${urlName(url)} are not written as in an address.`,
+      {
+        hint: 'A percent sign in them is written %25.',
+      },
+    );
+  }
   return { authorization: `Basic ${Buffer.from(text).toString('base64')}` };
 }
 
-const SECRETS = ['authorization', 'cookie', 'proxy-authorization'];
-
-const withoutSecrets = (headers: HttpHeaders): HttpHeaders =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !SECRETS.includes(name.toLowerCase())));
+const rangeOnly = ({ range }: HttpHeaders): HttpHeaders => (range === undefined ? {} : { range });
 
 /** @throws OptionError `bad-option` for header fields that cannot be sent */
 export function requireHeaders(headers: HttpHeaders): HttpHeaders {

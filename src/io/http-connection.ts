@@ -6,7 +6,7 @@
 
 import { Buffer } from 'node:buffer';
 import { connect as connectPlain, type Socket } from 'node:net';
-import { type HttpHeaders, HttpTroubleError } from './http-client.ts';
+import { credentialsOf, type HttpHeaders, HttpTroubleError } from './http-client.ts';
 
 /** What a server has answered; `filled` bytes of its body are in place, undefined when it is not the plain case. */
 export interface DirectAnswer {
@@ -18,7 +18,7 @@ export interface DirectAnswer {
 export interface DirectConnections {
   /**
    * GETs a range into `into`, over the next connection that is free.
-   * @throws HttpTroubleError when it breaks before the first byte
+   * @throws HttpTroubleError when it breaks before the first byte, or all is closed
    */
   get(headers: HttpHeaders, into: Uint8Array): Promise<DirectAnswer>;
   close(): void;
@@ -35,6 +35,7 @@ export function directConnections(url: URL, most: number, timeout: number): Dire
   const all = new Set<DirectConnection>();
   /** Requests that wait for a connection. */
   const waiting: (() => void)[] = [];
+  let isClosed = false;
 
   function opened(): DirectConnection {
     const connection = directConnection(url, timeout, () => {
@@ -50,6 +51,7 @@ export function directConnections(url: URL, most: number, timeout: number): Dire
   /** A connection of one's own, and whether it has been used before. */
   async function taken(): Promise<{ readonly connection: DirectConnection; readonly isUsed: boolean }> {
     for (;;) {
+      if (isClosed) throw new HttpTroubleError('the source was closed');
       const connection = idle.pop();
       if (connection) return { connection, isUsed: true };
       if (all.size < most) return { connection: opened(), isUsed: false };
@@ -76,13 +78,21 @@ export function directConnections(url: URL, most: number, timeout: number): Dire
       }
     },
     close() {
+      isClosed = true;
       for (const connection of [...all]) connection.close();
+      for (const wake of waiting.splice(0)) wake();
     },
   };
 }
 
 function requestOf(url: URL, headers: HttpHeaders): string {
-  const fields = { host: url.host, 'accept-encoding': 'identity', connection: 'keep-alive', ...headers };
+  const fields = {
+    host: url.host,
+    'accept-encoding': 'identity',
+    connection: 'keep-alive',
+    ...credentialsOf(url),
+    ...headers,
+  };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   return `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }

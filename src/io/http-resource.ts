@@ -36,7 +36,13 @@ export interface HttpResource {
 
 /** What the first request finds: the resource and how it begins; or a server that knows no ranges, and its whole answer. */
 export type Found =
-  | { readonly kind: 'ranges'; readonly resource: HttpResource; readonly head: Uint8Array }
+  | {
+      readonly kind: 'ranges';
+      readonly resource: HttpResource;
+      readonly head: Uint8Array;
+      /** Is it on another server than the one that was asked, which must not see the caller's header fields? */
+      readonly isElsewhere: boolean;
+    }
   | { readonly kind: 'whole'; readonly name: string; readonly answer: HttpAnswer };
 
 /** Bytes that the first request asks for: the metadata of most images begins here. */
@@ -60,17 +66,18 @@ export async function findResource(
   return withRetries(settings.retries, 0, undefined, name, async () => {
     const answer = await client.get(url, { ...settings.headers, range });
     requireIdentity(answer, name);
+    const { isElsewhere } = answer;
     if (answer.status === 200) return { kind: 'whole', name, answer };
     if (answer.status === 416 && totalOf(answer) === 0) {
       answer.discard();
-      return { kind: 'ranges', resource: resourceOf(answer, name, 0), head: new Uint8Array(0) };
+      return { kind: 'ranges', resource: resourceOf(answer, name, 0), head: new Uint8Array(0), isElsewhere };
     }
     requirePartial(answer, name);
     const { start, end, total } = contentRange(answer, name);
     if (start !== 0 || end > HEAD_LENGTH || end > total) throw wrongRange(answer, name);
     const head = new Uint8Array(end);
     if ((await fill(head, answer)) < end) throw new HttpTroubleError('the answer broke off');
-    return { kind: 'ranges', resource: resourceOf(answer, name, total), head };
+    return { kind: 'ranges', resource: resourceOf(answer, name, total), head, isElsewhere };
   });
 }
 

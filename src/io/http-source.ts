@@ -21,7 +21,7 @@ import { type ByteSource, type HttpDescriptor, requireInside } from './source.ts
 
 /** How a server is asked for a file. */
 export interface HttpOptions {
-  /** Further header fields, such as `authorization`. They are not sent to another server that this one redirects to. */
+  /** Further header fields, such as `authorization`. None is sent to another server that this one redirects to. */
   readonly headers?: HttpHeaders;
   /** Connections at a time, from each thread; 4 by default. */
   readonly connections?: number;
@@ -59,7 +59,11 @@ export async function openHttp(
   const client = httpClient(settings.connections, settings.timeout);
   try {
     const found = await findResource(client, url, settings);
-    if (found.kind === 'ranges') return { source: sourceOf(client, found.resource, settings, found.head) };
+    if (found.kind === 'ranges') {
+      // The address at which it was found is asked from now on, by worker threads too.
+      const allowed = found.isElsewhere ? { ...settings, headers: {} } : settings;
+      return { source: sourceOf(client, found.resource, allowed, found.head) };
+    }
     const { answer, name } = found;
     const length = answer.headers['content-length'];
     return {

@@ -1,7 +1,7 @@
 /** Files behind HTTP: read as they are, whatever the server does; or an error that says what it did. */
 
 import { readFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { KiB, MiB } from '../../src/binary/align.ts';
 import { convert, type FormatName, formats, ImageError, openImage } from '../../src/index.ts';
@@ -212,23 +212,92 @@ describe('redirects', () => {
   });
 
   it('take no secrets to another server', async () => {
-    const seen: (string | undefined)[] = [];
+    const seen: unknown[] = [];
+    const secretsIn = ({ headers }: IncomingMessage) => [headers.authorization, headers['x-auth-token']];
     const target = await serveFile({ bytes }, (request) => {
-      seen.push(request.headers.authorization);
+      seen.push(secretsIn(request));
       return undefined;
     });
     const first = await serveFile({ bytes }, (request, response) => {
-      seen.push(request.headers.authorization);
+      seen.push(secretsIn(request));
       response.writeHead(302, { location: target.url.href }).end();
       return true;
     });
     const url = new URL(first.url);
     url.username = 'me';
     url.password = 'p%40ss';
-    const source = await open(url, { headers: { authorization: 'Bearer secret' } });
-    await source.close();
-    expect(seen).toEqual(['Bearer secret', undefined]);
+    const source = await open(url, { headers: { authorization: 'Bearer secret', 'X-Auth-Token': 'secret' } });
+    // Not with the first request, nor with those that follow, here or on a worker's thread.
+    expect(difference(await readAll(source, MiB), bytes)).toBeUndefined();
+    expect(seen.length).toBeGreaterThan(2);
+    expect(seen[0]).toEqual(['Bearer secret', 'secret']);
+    expect(
+      seen
+        .slice(1)
+        .flat()
+        .filter((secret) => secret !== undefined),
+    ).toEqual([]);
+    expect(source.descriptor).toMatchObject({ kind: 'http', headers: {} });
     expect(source.name).not.toMatch(/me|p%40ss/);
+  });
+
+  it('to another path of the same server keep them', async () => {
+    const seen: unknown[] = [];
+    const server = await serveFile({ bytes }, (request, response, count) => {
+      seen.push(request.headers['x-auth-token']);
+      if (count > 1) return undefined;
+      response.writeHead(302, { location: '/elsewhere' }).end();
+      return true;
+    });
+    const source = await open(server.url, { headers: { 'x-auth-token': 'secret' } });
+    expect(difference(await readAll(source, MiB), bytes)).toBeUndefined();
+    expect(new Set(seen)).toEqual(new Set(['secret']));
+  });
+});
+
+describe('credentials in an address', () => {
+  it('go with every request', async () => {
+    const seen = new Set<string | undefined>();
+    const server = await serveFile({ bytes }, (request) => {
+      seen.add(request.headers.authorization);
+      return undefined;
+    });
+    const url = new URL(server.url);
+    url.username = 'me';
+    url.password = 'p%40ss';
+    expect(difference(await readAll(await open(url), MiB), bytes)).toBeUndefined();
+    expect([...seen]).toEqual([`Basic ${Buffer.from('me:p@ss').toString('base64')}`]);
+  });
+
+  it.each([
+    'http://me:topsecret%zz@127.0.0.1:1/disk.img',
+    'http://me:topsecret@host:99999/disk.img?signature=topsecret',
+    'http://me:top/topsecret@host:99999/disk.img',
+  ])('are in no message, either: %s', async (address) => {
+    const error = await openImage(address).catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(ImageError);
+    expect((error as ImageError).code).toBe('bad-option');
+    expect((error as ImageError).message).not.toContain('topsecret');
+  });
+});
+
+describe('a source that is closed', () => {
+  it('asks for nothing more, though reads wait for a connection', async () => {
+    const held: (() => void)[] = [];
+    const server = await serveFile({ bytes }, (request, response, count) => {
+      if (count === 1) return undefined;
+      held.push(() => honest({ bytes }, request.headers.range, response));
+      return true;
+    });
+    const source = await open(server.url, { connections: 1 });
+    const reads = [0, 1, 2].map((nth) => source.read(new Uint8Array(200 * KiB), MiB * nth + 100_000));
+    const ends = Promise.allSettled(reads);
+    await expect.poll(() => held.length).toBe(1);
+    await source.close();
+    for (const end of await ends)
+      expect(end).toMatchObject({ status: 'rejected', reason: { code: 'cancelled' } });
+    await expect.poll(() => server.openConnections()).toBe(0);
+    expect(server.ranges).toHaveLength(2);
   });
 });
 

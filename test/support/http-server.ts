@@ -23,6 +23,8 @@ export interface FileServer {
   /** The ranges that were asked for, and how many connections there were. */
   readonly ranges: string[];
   connections(): number;
+  /** Connections that are open at the moment. */
+  openConnections(): Promise<number>;
 }
 
 /** Serves one file until the test is over. */
@@ -51,6 +53,10 @@ export async function serveFile(file: Served, mischief: Mischief = () => undefin
     file,
     ranges,
     connections: () => connections,
+    openConnections: () =>
+      new Promise((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
   };
   return served;
 }
