@@ -28,6 +28,7 @@ import { rawRecipes } from './recipes/raw.ts';
 import type { Recipe, ToolName } from './recipes/recipe.ts';
 import { vdiRecipes } from './recipes/vdi.ts';
 import { vhdRecipes } from './recipes/vhd.ts';
+import { vhdxRecipes } from './recipes/vhdx.ts';
 import { vmdkRecipes } from './recipes/vmdk.ts';
 
 interface Companion {
@@ -69,6 +70,7 @@ const qemuFormats = {
   vhd: 'vpc',
   qcow2: 'qcow2',
   vdi: 'vdi',
+  vhdx: 'vhdx',
   vmdk: 'vmdk',
   qcow: 'qcow',
   qed: 'qed',
@@ -275,6 +277,7 @@ const main = (): void => {
     ...qedRecipes,
     ...vdiRecipes,
     ...vmdkRecipes,
+    ...vhdxRecipes,
   ].flatMap((recipe) => {
     const before = old.get(recipe.file);
     if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];

@@ -120,7 +120,7 @@ describe('verify', () => {
   fillRandom(guest.subarray(3 * MiB, 30 * MiB), seededRandom(7));
   writeFileSync(input, guest);
 
-  test.each(['raw', 'vhd', 'qcow2', 'vdi', 'vmdk', 'zvhd', 'zvhd2'] as const)(
+  test.each(['raw', 'vhd', 'vhdx', 'qcow2', 'vdi', 'vmdk', 'zvhd', 'zvhd2'] as const)(
     '%s: the digest of both',
     async (format) => {
       const { digest } = await convert(input, temp(`output.${format}`), { format, verify: true });

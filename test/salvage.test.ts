@@ -57,6 +57,7 @@ const cases = [
   ['qcow2', {}],
   ['qcow2', { clusterSize: 4 * KiB }],
   ['vhd', {}],
+  ['vhdx', {}],
   ['vdi', {}],
   ['vmdk', {}],
   ['vmdk', { compress: true }],

@@ -3,7 +3,7 @@
 export interface Recipe {
   /** Path under native-fixtures/, without the .gz. The command leaves the image under its last part. */
   file: string;
-  format: 'raw' | 'vhd' | 'qcow2' | 'vdi' | 'vmdk' | 'qcow' | 'qed';
+  format: 'raw' | 'vhd' | 'qcow2' | 'vdi' | 'vmdk' | 'vhdx' | 'qcow' | 'qed';
   /** Programs that made the image, each with its version in the manifest. */
   tools: ToolName[];
   /** Shell lines, run in an empty folder with $FIXTURES set to native-fixtures/. */

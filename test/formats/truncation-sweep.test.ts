@@ -18,7 +18,17 @@ const RANDOM_CUTS = 200;
 const MAX_BLOCKS = 30;
 const WINDOW = 32 * 1024;
 /** Of every one of these cuts a part is read; blocks of 2 MiB take their time. */
-const READ_EVERY = { vhd: 1, qcow2: 1, vdi: 1, qcow: 1, qed: 1, vmdk: 4, zvhd: 12, zvhd2: 12 } as const;
+const READ_EVERY = {
+  vhd: 1,
+  vhdx: 1,
+  qcow2: 1,
+  vdi: 1,
+  qcow: 1,
+  qed: 1,
+  vmdk: 4,
+  zvhd: 12,
+  zvhd2: 12,
+} as const;
 
 /** A raw image that is cut is a shorter disk, and nothing in it says otherwise. */
 const cuttable = fixtures.filter(({ format }) => format !== 'raw');

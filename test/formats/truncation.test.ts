@@ -6,7 +6,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { MiB } from '../../src/binary/align.ts';
+import { KiB, MiB } from '../../src/binary/align.ts';
 import { convert, type FormatName, ImageError, type OutputFormat, openImage } from '../../src/index.ts';
 import { memorySource } from '../../src/io/memory.ts';
 import { cutsOf } from '../support/cuts.ts';
@@ -39,6 +39,19 @@ function tableEdges(bytes: Uint8Array, format: FormatName): number[] {
     }
     case 'vhd':
       return [8, 512, 1536, 1536 + 4, 2048, size - 512, size - 511, size - 8];
+    case 'vhdx':
+      return [
+        4,
+        64 * KiB,
+        68 * KiB,
+        128 * KiB,
+        192 * KiB,
+        320 * KiB,
+        MiB,
+        2 * MiB,
+        3 * MiB,
+        3 * MiB + 64 * KiB,
+      ];
     case 'vdi':
       return [4, 68, 400, 512, 512 + 4, 1024, view.getUint32(344, true)];
     case 'vmdk':
@@ -157,6 +170,9 @@ describe('fixtures', () => {
     'vhd/dynamic',
     'vhd/sparse-blocks',
     'vhd/fixed-force-size',
+    'vhdx/dynamic',
+    'vhdx/fixed',
+    'vhdx/any-order',
     'vdi/dynamic',
     'vdi/static',
     'vdi/any-order',
@@ -191,6 +207,7 @@ describe('written by diskimg', () => {
       { format: 'qcow2', options: { compress: true, compressionType: 'zstd', clusterSize: 4096 } },
     ],
     ['vhd', { format: 'vhd' }],
+    ['vhdx', { format: 'vhdx' }],
     ['vdi', { format: 'vdi' }],
     ['vmdk', { format: 'vmdk' }],
     ['vmdk streamOptimized', { format: 'vmdk', options: { compress: true } }],

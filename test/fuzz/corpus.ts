@@ -11,6 +11,7 @@ import { fixtureBytes, fixtures } from '../support/fixtures.ts';
 import { writeImage } from '../support/memory-images.ts';
 import { seededGuest } from '../support/seeded-guest.ts';
 import { smallDifferencingVhd, smallDynamicVhd } from '../support/small-vhd.ts';
+import { smallDifferencingVhdx, smallDirtyVhdx } from '../support/small-vhdx.ts';
 
 export interface Specimen {
   readonly name: string;
@@ -29,7 +30,7 @@ const ALIKE =
 
 /** All images, or those of one format. In the same order every time. */
 export async function loadCorpus(format?: FormatName): Promise<readonly Specimen[]> {
-  const all = [...fromFixtures(), ...(await written()), ...vhdsByHand(), gptDisk()];
+  const all = [...fromFixtures(), ...(await written()), ...vhdsByHand(), ...vhdxByHand(), gptDisk()];
   return all.filter((specimen) => format === undefined || specimen.format === format);
 }
 
@@ -70,6 +71,15 @@ function vhdsByHand(): Specimen[] {
     dynamic(512, 32),
     dynamic(4096, 20),
     specimen('by hand: differencing vhd, blocks of 4 KiB', 'vhd', image, parent),
+  ];
+}
+
+/** One with its table in the log only, and one over a parent. */
+function vhdxByHand(): Specimen[] {
+  const { image, parent } = smallDifferencingVhdx();
+  return [
+    specimen('by hand: vhdx with a log', 'vhdx', smallDirtyVhdx()),
+    specimen('by hand: differencing vhdx', 'vhdx', image, parent),
   ];
 }
 

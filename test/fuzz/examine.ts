@@ -131,7 +131,7 @@ async function requireLaws(image: OpenedImage, fileSize: number, random: Random)
   requireInfo(image);
   const starts = await requireTiling(image, fileSize);
   if (random.oneIn(2)) await requireMap(image);
-  const isLarge = image.unit >= LARGE_BLOCK && !['vhd', 'vdi'].includes(image.format);
+  const isLarge = image.unit >= LARGE_BLOCK && !['vhd', 'vhdx', 'vdi'].includes(image.format);
   if (isLarge && !random.oneIn(4)) return true;
   const { virtualSize } = image;
   for (let count = isLarge ? 1 : 2; count > 0 && virtualSize > 0; count--) {

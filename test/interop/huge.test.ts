@@ -68,6 +68,7 @@ const outputs: readonly (readonly [name: string, output: OutputFormat])[] = [
   ['raw', { format: 'raw' }],
   ['vhd dynamic', { format: 'vhd' }],
   ['vhd fixed', { format: 'vhd', options: { subformat: 'fixed' } }],
+  ['vhdx', { format: 'vhdx' }],
   ['vdi', { format: 'vdi' }],
   ['qcow2', { format: 'qcow2' }],
   ['qcow2 clusters of 2 MiB', { format: 'qcow2', options: { clusterSize: 2 * MiB } }],
@@ -105,7 +106,8 @@ describe.skipIf(skip)(`a TiB with four pieces of data${reason}`, { timeout: 20_0
       await requireSameData(again, format);
     });
 
-    if (isVendor(output)) return;
+    // qemu-img does not tell where a VHDX has nothing: it would compare a TiB of zeros.
+    if (isVendor(output) || output.format === 'vhdx') return;
     describeWith(['qemu-img'], 'by qemu-img', () => {
       test('identical', async () => {
         const args = ['compare', '-f', 'raw', '-F', qemuFormat(output.format), source, path];

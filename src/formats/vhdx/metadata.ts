@@ -70,15 +70,8 @@ export async function readMetadata(source: ByteSource, region: Region): Promise<
   }
   const known = ParameterFlag.hasParent + ParameterFlag.leaveBlocksAllocated;
   if (flags > known) {
-    throw new UnsupportedFeatureError(
-      'unsupported-feature',
-      `The file parameters have flags that are not known: 0x${flags.toString(16)}.`,
-      {
-        format: 'vhdx',
-        fileOffset: parameters.place.fileOffset + fileParameters.fields.flags.at,
-        hint: 'The image was written by something newer than version 1 of the format.',
-      },
-    );
+    const place = parameters.place.fileOffset + fileParameters.fields.flags.at;
+    throw unknownFlags('The list of file parameters', flags, place);
   }
 
   const sectorSize = async (guid: string, name: string) => {
@@ -127,6 +120,7 @@ async function readItems(source: ByteSource, region: Region): Promise<ReadonlyMa
     throw corrupt('bad-table', message, region.start + metadataTableHeader.fields.entryCount.at);
   }
   const items = new Map<string, ItemPlace>();
+  const places: ItemPlace[] = [];
   for (let index = 1; index <= entryCount; index++) {
     const at = index * metadataEntry.size;
     const referredAt = region.start + at;
@@ -134,6 +128,8 @@ async function readItems(source: ByteSource, region: Region): Promise<ReadonlyMa
     const guid = guidText(itemId);
     const isUser = (flags & MetadataFlag.isUser) !== 0;
     requirePossible(region, { offset, length }, guid, referredAt);
+    places.push({ fileOffset: region.start + offset, length, referredAt });
+    if (flags > KNOWN_FLAGS) throw unknownFlags('The metadata item', flags, referredAt);
     if (isUser || !knownItems.has(guid)) {
       if ((flags & MetadataFlag.isRequired) === 0) continue;
       throw new UnsupportedFeatureError('unsupported-feature', `The image needs the metadata item ${guid}.`, {
@@ -145,7 +141,32 @@ async function readItems(source: ByteSource, region: Region): Promise<ReadonlyMa
     if (items.has(guid)) throw corrupt('bad-table', `There are two metadata items ${guid}.`, referredAt);
     items.set(guid, { fileOffset: region.start + offset, length, referredAt });
   }
+  requireApart(places);
   return items;
+}
+
+const KNOWN_FLAGS = MetadataFlag.isUser + MetadataFlag.isVirtualDisk + MetadataFlag.isRequired;
+
+const unknownFlags = (what: string, flags: number, fileOffset: number): UnsupportedFeatureError =>
+  new UnsupportedFeatureError(
+    'unsupported-feature',
+    `${what} has flags that are not known: 0x${flags.toString(16)}.`,
+    {
+      format: 'vhdx',
+      fileOffset,
+      hint: 'The image was written by something newer than version 1 of the format.',
+    },
+  );
+
+/** @throws CorruptImageError `bad-reference` for items that share bytes */
+function requireApart(places: ItemPlace[]): void {
+  places.sort((a, b) => a.fileOffset - b.fileOffset);
+  for (const [index, { fileOffset, referredAt }] of places.entries()) {
+    const before = places[index - 1];
+    if (before === undefined || before.fileOffset + before.length <= fileOffset) continue;
+    const message = `Two metadata items share bytes from ${fileOffset} on.`;
+    throw corrupt('bad-reference', message, referredAt + metadataEntry.fields.offset.at);
+  }
 }
 
 const knownItems: ReadonlySet<string> = new Set([
