@@ -1,31 +1,42 @@
 /** `npm run bench`: whole conversions against qemu-img. See options.ts for what can be asked for. */
 
 import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { type Case, cases, type GroupName, groups } from './convert/cases.ts';
-import { filesIn, type Programs } from './convert/command.ts';
+import { corpusFilesIn, filesIn, OVER_HTTP, type Programs } from './convert/command.ts';
 import { type Corpus, openCorpus } from './convert/corpus.ts';
 import { measures } from './convert/measure.ts';
-import { commandsOf, runCase } from './convert/run-case.ts';
+import { type Bench, commandsOf, runCase } from './convert/run-case.ts';
 import { runMicroBenchmarks } from './micro.ts';
 import { type BenchOptions, parseOptions, usage } from './options.ts';
+import { figureTable } from './report/figures.ts';
 import { type Facts, machineFacts, wasBusy } from './report/machine.ts';
 import { type Failure, writeResults } from './report/results.ts';
 import { groupsIn, legend, type Result, tableOf, textTable } from './report/table.ts';
 import { figuresOf } from './report/verdict.ts';
+import { type FigureCase, figureCases, figuresAbout, figuresTitle } from './upload/cases.ts';
+import { runFigures } from './upload/run-figures.ts';
+import { startWebServer, type WebServer } from './upload/web-server.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
 /** Progress; results go to stdout. */
 const say = (text: string): void => console.error(text);
 
-function list(selected: readonly Case[]): void {
+/** What is to be run. */
+interface Selection {
+  readonly cases: readonly Case[];
+  readonly figures: readonly FigureCase[];
+}
+
+function list({ cases: selected, figures }: Selection): void {
   for (const each of selected) {
     console.log(`${each.group}: ${each.name}`);
     for (const [contender, commands] of Object.entries(commandsOf(each))) {
       console.log(`  ${contender.padEnd(8)} ${commands.join(' && ')}`);
     }
   }
+  for (const { name, command } of figures) console.log(`upload: ${name}\n  ours     ${command}`);
 }
 
 function buildCli(): string {
@@ -44,12 +55,13 @@ function requireQemuImg(): void {
   throw new Error('qemu-img is needed: it makes images of the corpus, and is what we compare with.');
 }
 
-async function digestsOf(corpus: Corpus, selected: readonly Case[]): Promise<Facts> {
-  const names = new Set(
-    selected.flatMap(({ ours, theirs }) => [ours, ...(theirs?.default ?? [])]).flatMap(filesIn),
-  );
+async function digestsOf(corpus: Corpus, { cases: selected, figures }: Selection): Promise<Facts> {
+  const commands = [
+    ...selected.flatMap(({ ours, theirs }) => [ours, ...(theirs?.default ?? [])]),
+    ...figures.map(({ command }) => command),
+  ];
   const facts: [string, string][] = [];
-  for (const name of [...names].filter((file) => file !== 'out' && file !== 'step').sort()) {
+  for (const name of [...new Set(commands.flatMap(corpusFilesIn))].sort()) {
     facts.push([name, (await corpus.file(name, say)).digest]);
   }
   return facts;
@@ -59,57 +71,92 @@ async function digestsOf(corpus: Corpus, selected: readonly Case[]): Promise<Fac
 const withoutPaths = (text: string, folder: string): string =>
   text.replaceAll(`${folder}/`, '').replaceAll(`${root}/`, '').replaceAll(process.execPath, 'node');
 
-/** Runs the cases and shows the results; returns how many cases failed. */
-async function runConversions(options: BenchOptions, selected: readonly Case[]): Promise<number> {
+function addressOn(web: WebServer | undefined, name: string): string {
+  if (web === undefined) throw new Error('no web server was started');
+  return web.addressOf(name);
+}
+
+/** Runs what is selected and shows the results; returns how many cases failed. */
+async function runSelection(options: BenchOptions, selection: Selection): Promise<number> {
   requireQemuImg();
+  const cli = options.cli ?? buildCli();
+  const figure = [resolve(root, 'bench/upload/figure.ts'), '--library', resolve(dirname(cli), 'index.js')];
   const programs: Programs = {
-    diskimg: [process.execPath, options.cli ?? buildCli()],
+    diskimg: [process.execPath, cli],
     'qemu-img': ['qemu-img'],
     cp: ['cp'],
+    curl: ['curl'],
+    figure: [process.execPath, ...figure],
   };
   if (wasBusy()) say('Something else is running on this machine: the figures will say little.');
   const corpus = openCorpus(options.corpus, options.scale, programs);
-  const digests = await digestsOf(corpus, selected);
+  const digests = await digestsOf(corpus, selection);
   const facts = machineFacts(corpus.folder, root, options.cli ? 'a build given with --cli' : '');
+  const isOverHttp = selection.cases.some(({ ours }) =>
+    filesIn(ours).some((name) => name.startsWith(OVER_HTTP)),
+  );
+  const web = isOverHttp ? await startWebServer(corpus.folder) : undefined;
+  const bench: Bench = { corpus, programs, say, addressOf: (name) => addressOn(web, name) };
 
   const results: Result[] = [];
   const failures: Failure[] = [];
-  for (const each of selected) {
-    try {
-      const runs = await runCase({ corpus, programs, say }, each, options.runs);
-      results.push({ case: each, figures: figuresOf(runs) });
-    } catch (error) {
-      const { message } = error as Error;
-      say(`${each.name} failed: ${message}`);
-      failures.push({ name: each.name, message: withoutPaths(message, corpus.folder) });
+  const onFailure = (name: string, { message }: Error): void => {
+    say(`${name} failed: ${message}`);
+    failures.push({ name, message: withoutPaths(message, corpus.folder) });
+  };
+  try {
+    for (const each of selection.cases) {
+      try {
+        results.push({ case: each, figures: figuresOf(await runCase(bench, each, options.runs)) });
+      } catch (error) {
+        onFailure(each.name, error as Error);
+      }
     }
-  }
-  console.log(facts.map(([name, value]) => `${name}: ${value}`).join('\n'));
-  console.log(`\n${legend(measures).join('\n')}`);
-  for (const name of groupsIn(results)) {
-    console.log(`\n${groups[name].title}. ${groups[name].about}\n${textTable(tableOf(name, results))}`);
-  }
-  for (const { name, message } of failures) console.log(`\nFailed: ${name}: ${message}`);
-  if (options.out) {
-    writeResults(options.out, { facts, options, measured: measures, corpus: digests, results, failures });
+    const figures = await runFigures(bench, selection.figures, options.runs, onFailure);
+    console.log(facts.map(([name, value]) => `${name}: ${value}`).join('\n'));
+    console.log(`\n${legend(measures).join('\n')}`);
+    for (const name of groupsIn(results)) {
+      console.log(`\n${groups[name].title}. ${groups[name].about}\n${textTable(tableOf(name, results))}`);
+    }
+    if (figures.length > 0)
+      console.log(`\n${figuresTitle}. ${figuresAbout}\n${textTable(figureTable(figures))}`);
+    for (const { name, message } of failures) console.log(`\nFailed: ${name}: ${message}`);
+    if (options.out) {
+      writeResults(options.out, {
+        ...{ facts, options, measured: measures, corpus: digests },
+        ...{ results, figures, failures },
+      });
+    }
+  } finally {
+    await web?.close();
   }
   return failures.length;
 }
 
 /** Groups that only a full run takes. */
-const LONG_GROUPS: ReadonlySet<GroupName> = new Set(['zvhd', 'fills', 'sparse', 'threads', 'scale']);
+const LONG_GROUPS: ReadonlySet<GroupName> = new Set([
+  'zvhd',
+  'fills',
+  'sparse',
+  'threads',
+  'scale',
+  'upload',
+  'uploadHttp',
+]);
 
 /** Returns how many things failed. */
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, root);
-  const selected = cases.filter(
-    ({ name, group }) =>
-      options.only?.test(`${group}: ${name}`) ?? (options.scale === 'full' || !LONG_GROUPS.has(group)),
-  );
+  const isWanted = (group: GroupName, name: string): boolean =>
+    options.only?.test(`${group}: ${name}`) ?? (options.scale === 'full' || !LONG_GROUPS.has(group));
+  const selection: Selection = {
+    cases: cases.filter(({ group, name }) => isWanted(group, name)),
+    figures: figureCases.filter(({ name }) => isWanted('upload', name)),
+  };
   if (options.mode === 'help') console.log(usage);
-  else if (options.mode === 'list') list(selected);
+  else if (options.mode === 'list') list(selection);
   else if (options.mode === 'micro') return runMicroBenchmarks(options.only);
-  else return runConversions(options, selected);
+  else return runSelection(options, selection);
   return 0;
 }
 

@@ -18,6 +18,18 @@ export function commandWords(
   return [...start, ...args.map((word) => word.replace(/^\{(.+)\}$/, (_, name: string) => fileNamed(name)))];
 }
 
-/** The files that a command names in braces. */
+/** A file that is to be read over HTTP is written `{http:name}`. */
+export const OVER_HTTP = 'http:';
+
+/** The files of the corpus that a command reads. */
+export const corpusFilesIn = (command: string): string[] =>
+  filesIn(command)
+    .map((name) => (name.startsWith(OVER_HTTP) ? name.slice(OVER_HTTP.length) : name))
+    .filter((name) => !isOutput(name));
+
+/** `{out}` is the result, `{step}` one that is on the way. */
+export const isOutput = (name: string): boolean => name === 'out' || name === 'step';
+
+/** What a command names in braces. */
 export const filesIn = (command: string): string[] =>
   [...command.matchAll(/\{(.+?)\}/g)].map((match) => match[1] as string);

@@ -10,7 +10,7 @@ import { platform } from 'node:os';
 import { join } from 'node:path';
 import { GiB, MiB } from '../../src/binary/align.ts';
 import type { Case } from './cases.ts';
-import { commandWords, filesIn, type Programs } from './command.ts';
+import { commandWords, corpusFilesIn, isOutput, OVER_HTTP, type Programs } from './command.ts';
 import type { Corpus } from './corpus.ts';
 import { warmUp } from './file-data.ts';
 import { runMeasured, type Usage } from './measure.ts';
@@ -32,6 +32,8 @@ export type CaseRuns = Partial<Record<Contender, readonly Run[]>>;
 export interface Bench {
   readonly corpus: Corpus;
   readonly programs: Programs;
+  /** Where a file of the corpus is on the web. @throws Error when no server was started */
+  addressOf(name: string): string;
   say(text: string): void;
 }
 
@@ -66,25 +68,29 @@ export function commandsOf({ ours, unflushed, theirs }: Case): Partial<Record<Co
   };
 }
 
-const isOutput = (name: string): boolean => name === 'out' || name === 'step';
-
-const sourcesOf = (contenders: Partial<Record<Contender, readonly string[]>>): string[] =>
-  [...new Set(Object.values(contenders).flat().flatMap(filesIn))].filter((name) => !isOutput(name));
+const sourcesOf = (contenders: Partial<Record<Contender, readonly string[]>>): string[] => [
+  ...new Set(Object.values(contenders).flat().flatMap(corpusFilesIn)),
+];
 
 const fileIn = ({ folder }: Corpus, name: string): string =>
   isOutput(name) ? join(folder, 'outputs', name) : join(folder, name);
 
-async function runOnce({ corpus, programs }: Bench, commands: readonly string[]): Promise<Run> {
+/** The words of a command, with its files and addresses. */
+export const wordsOf = ({ corpus, programs, addressOf }: Bench, command: string): readonly string[] =>
+  commandWords(command, programs, (name) =>
+    name.startsWith(OVER_HTTP) ? addressOf(name.slice(OVER_HTTP.length)) : fileIn(corpus, name),
+  );
+
+async function runOnce(bench: Bench, commands: readonly string[]): Promise<Run> {
+  const { corpus } = bench;
   removeOutputs(corpus);
   settle(corpus.folder);
-  const sources = [...new Set(commands.flatMap(filesIn))].filter((name) => !isOutput(name));
-  const paths = sources.map((name) => fileIn(corpus, name));
+  const paths = [...new Set(commands.flatMap(corpusFilesIn))].map((name) => fileIn(corpus, name));
   for (const path of paths) await warmUp(path);
   warmMemory(corpus, paths);
   const usages: Usage[] = [];
   for (const command of commands) {
-    const words = commandWords(command, programs, (name) => fileIn(corpus, name));
-    usages.push(await runMeasured(words, fileIn(corpus, 'usage.txt')));
+    usages.push(await runMeasured(wordsOf(bench, command), fileIn(corpus, 'usage.txt')));
   }
   const output = fileIn(corpus, 'out');
   const isWritten = existsSync(output);

@@ -26,6 +26,7 @@ export function machineFacts(folder: string, root: string, commit: string): Fact
     ['load before', loadText()],
     ['node', process.version],
     ['qemu-img', firstLine('qemu-img', ['--version']).replace(/^qemu-img version /, '')],
+    ['curl', firstLine('curl', ['--version']).replace(/^curl (\S+).*/, '$1')],
     ['diskimg', commit || commitOf(root)],
   ];
 }

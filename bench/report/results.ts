@@ -4,8 +4,11 @@
  */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { groups } from '../convert/cases.ts';
+import { type Case, type GroupName, groups } from '../convert/cases.ts';
 import type { BenchOptions } from '../options.ts';
+import { figuresAbout, figuresTitle } from '../upload/cases.ts';
+import type { FigureRuns } from '../upload/run-figures.ts';
+import { figureTable, missedFigures } from './figures.ts';
 import type { Facts } from './machine.ts';
 import { groupsIn, legend, markdownTable, type Result, tableOf } from './table.ts';
 import { ratio, verdictOn } from './verdict.ts';
@@ -17,6 +20,7 @@ export interface Results {
   /** Names and digests of the disks and images that were used. */
   readonly corpus: Facts;
   readonly results: readonly Result[];
+  readonly figures: readonly FigureRuns[];
   readonly failures: readonly Failure[];
 }
 
@@ -82,7 +86,7 @@ function machinePart({ facts, options, corpus }: Results): string {
   ].join('\n');
 }
 
-function tablesPart({ results, measured }: Results): string {
+function tablesPart({ results, figures, measured }: Results): string {
   const sections = groupsIn(results).map((name) => {
     const { title, about } = groups[name];
     return `## ${title}\n\n${about}\n\n${markdownTable(tableOf(name, results))}`;
@@ -92,10 +96,13 @@ function tablesPart({ results, measured }: Results): string {
       .map((line) => `> ${line}`)
       .join('\n'),
     ...sections,
+    ...(figures.length > 0
+      ? [`## ${figuresTitle}\n\n${figuresAbout}\n\n${markdownTable(figureTable(figures))}`]
+      : []),
   ].join('\n\n');
 }
 
-function lossesPart({ results, failures }: Results): string {
+function lossesPart({ results, figures: numbers, failures }: Results): string {
   const slower = results.flatMap(({ case: each, figures }) => {
     const verdict = verdictOn(each, figures);
     if (verdict === 'met' || verdict === 'none') return slowerLine({ case: each, figures });
@@ -106,21 +113,31 @@ function lossesPart({ results, failures }: Results): string {
         `- **${each.name}** takes ${figures.ours?.seconds.toFixed(2)} s, at most ${each.limit} s wanted.`,
       ];
     }
-    const reached = (['default', 'best'] as const).map((rival) => {
+    const reached = (['default', 'best'] as const).flatMap((rival) => {
+      const wanted = each.target?.[rival];
+      if (wanted === undefined) return [];
       const value = ratio(figures, rival, (of) => of.seconds);
-      return `${value?.toFixed(2)} of ${each.target?.[rival].toFixed(2)} (${rival} flags)`;
+      return [`${value?.toFixed(2)} of ${wanted.toFixed(2)} (${rivalText(each, rival)})`];
     });
     return [`- **${each.name}** reaches ${reached.join(', ')}.${how}`];
   });
   const failed = failures.map(({ name, message }) => `- **${name}** failed: ${message.split('\n')[0]}`);
-  const lines = [...failed, ...slower];
+  const lines = [...failed, ...slower, ...missedFigures(numbers)];
   return lines.length > 0 ? lines.join('\n') : 'Every target is met, and no case is slower than qemu-img.';
 }
 
+/** Most groups are against one program, with two sets of flags. */
+function rivalText({ group }: Case, rival: 'default' | 'best'): string {
+  const isUpload = group === 'upload' || group === 'uploadHttp';
+  return isUpload ? groups[group].rivals[rival] : `${rival} flags`;
+}
+
+/** Groups in which being slower than the other without a target is no loss. */
+const OF_THEIR_OWN: readonly GroupName[] = ['info', 'threads', 'scale', 'limits', 'upload', 'uploadHttp'];
+
 /** A case that reaches what is wanted of it, or of which nothing is, and is slower than the other all the same. */
 function slowerLine({ case: each, figures }: Result): string[] {
-  if (each.group === 'info' || each.group === 'threads' || each.group === 'scale' || each.group === 'limits')
-    return [];
+  if (OF_THEIR_OWN.includes(each.group)) return [];
   const rivals = (['default', 'best'] as const).flatMap((rival) => {
     const value = ratio(figures, rival, (of) => of.seconds);
     return value !== undefined && value < 1 ? [`${value.toFixed(2)} (${rival} flags)`] : [];

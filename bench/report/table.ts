@@ -105,7 +105,7 @@ function sizeRatio(figures: CaseFigures): string {
 
 function targetText({ target, limit }: Case): string {
   if (limit !== undefined) return `≤ ${limit} s`;
-  return target ? pair(target.default.toFixed(2), target.best.toFixed(2)) : '';
+  return target ? pair(target.default.toFixed(2), target.best?.toFixed(2)) : '';
 }
 
 /** Aligned columns, the first to the left; columns without content are left out. */

@@ -65,7 +65,8 @@ export function verdictOn({ target, limit }: Case, figures: CaseFigures): Verdic
   if (limit !== undefined) return (figures.ours?.seconds ?? Infinity) <= limit ? 'met' : 'missed';
   if (target === undefined) return 'none';
   const reaches = (ratioTo: (rival: 'default' | 'best') => number | undefined): boolean =>
-    (ratioTo('default') ?? 0) >= target.default && (ratioTo('best') ?? 0) >= target.best;
+    (ratioTo('default') ?? 0) >= target.default &&
+    (target.best === undefined || (ratioTo('best') ?? 0) >= target.best);
   if (reaches((rival) => ratio(figures, rival, ({ seconds }) => seconds))) return 'met';
   const isMetAlike =
     reaches((rival) => ratio(figures, rival, ({ flushedSeconds }) => flushedSeconds)) ||
