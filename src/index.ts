@@ -69,6 +69,7 @@ export type {
 } from './inspect/contents.ts';
 export { type DiskReport, type InspectOptions, inspectImage } from './inspect.ts';
 export { type FileJournal, fileJournal } from './io/file-journal.ts';
+export type { ServedRequest } from './io/http-server.ts';
 export type { HttpOptions } from './io/http-source.ts';
 export type { ByteRange, ByteSource, FileDescriptor, HttpDescriptor, SourceDescriptor } from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
@@ -90,6 +91,7 @@ export type { OutputPlan } from './prepared/plan.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';
+export { type ImageServer, type ServeOptions, serveImage } from './serve.ts';
 export type { InputStream, SourceInput, SourceOptions } from './sources.ts';
 export type { Journal } from './upload/journal.ts';
 export { type ObsClientLike, type ObsStoreOptions, obsStore } from './upload/obs-store.ts';

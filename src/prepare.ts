@@ -54,9 +54,11 @@ export type PreparedKind =
       readonly scan?: 'metadata' | 'data';
       /**
        * Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. Reads all
-       * data once; with `scan: 'data'`, or a compressed format, the bytes are those of `convert`.
+       * data once; with `scan: 'data'`, or a compressed format, the bytes are those of `convert`. With `from: 'source'`
+       * the UUID is of what the source is known by (sizes, times, how its files begin and end): nothing more is read,
+       * and a copy with another time gets another one.
        */
-      readonly reproducible?: { readonly timestamp: number };
+      readonly reproducible?: { readonly timestamp: number; readonly from?: 'content' | 'source' };
     })
   | { readonly plan: OutputPlan };
 
@@ -147,18 +149,17 @@ async function askedOutput(
   const scansData = packs(writer) && options.scan === 'data';
   const surveyed = await survey(source, writer);
   const stored = scansData ? createAllocationBits(surveyed.blockCount) : surveyed;
-  const digest =
-    scansData || options.reproducible
-      ? await surveyOnThreads(
-          source,
-          writer,
-          scansData ? stored : undefined,
-          options.reproducible !== undefined,
-        )
+  const fingerprint = await fingerprintOf(image, image.openOptions);
+  const { reproducible } = options;
+  const isOfContent = reproducible !== undefined && reproducible.from !== 'source';
+  const read =
+    scansData || isOfContent
+      ? await surveyOnThreads(source, writer, scansData ? stored : undefined, isOfContent)
       : undefined;
+  const digest = isOfContent ? read : new TextEncoder().encode(fingerprint);
   const identity =
-    digest && options.reproducible
-      ? contentIdentity(digest, format.name, size.bytes, options.reproducible.timestamp)
+    digest && reproducible
+      ? contentIdentity(digest, format.name, size.bytes, reproducible.timestamp)
       : freshIdentity(undefined);
   const plan: OutputPlan = {
     version: 1,
@@ -167,7 +168,7 @@ async function askedOutput(
     virtualSize: size.bytes,
     identity: planIdentity(identity),
     ...(packs(writer) && { stored: encodeStored(freezeAllocation(stored)) }),
-    source: await fingerprintOf(image, image.openOptions),
+    source: fingerprint,
   };
   return { writer, identity, stored, plan, notes: [...image.notes, ...size.notes] };
 }

@@ -13,6 +13,7 @@ import { addInfo } from './commands/info.ts';
 import { addMap } from './commands/map.ts';
 import { addMeasure } from './commands/measure.ts';
 import { addResize } from './commands/resize.ts';
+import { addServe } from './commands/serve.ts';
 import { addUpload } from './commands/upload.ts';
 import type { CliIo } from './io.ts';
 import { versionText } from './version.ts';
@@ -29,6 +30,7 @@ export function createProgram(io: CliIo): Command {
   for (const add of [
     addConvert,
     addUpload,
+    addServe,
     addCompare,
     addDigest,
     addCat,

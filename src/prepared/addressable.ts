@@ -74,13 +74,13 @@ export function addressableOutput(facts: Facts, shop: RenderShop): AddressableOu
   };
 }
 
-interface Cut {
+export interface Cut {
   readonly start: number;
   readonly end: number;
 }
 
 /** [from, to), cut at multiples of `step`. */
-function* cuts(from: number, to: number, step: number): Generator<Cut> {
+export function* cuts(from: number, to: number, step: number): Generator<Cut> {
   for (let start = from; start < to; ) {
     const end = Math.min(to, (Math.floor(start / step) + 1) * step);
     yield { start, end };

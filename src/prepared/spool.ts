@@ -6,11 +6,21 @@ import type { Part } from './output.ts';
 /** Bytes that are read back from a spool at a time. */
 const SPOOL_CHUNK = 1024 * 1024;
 
-/** Parts that come in any order, as bytes from the first to the last. */
-export async function* spooled(
+/** A file of which every byte is there. */
+export interface Spool {
+  /** Bytes. */
+  readonly size: number;
+  /** The bytes [start, end). */
+  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Removes it. */
+  close(): Promise<void>;
+}
+
+/** Parts that come in any order, in a temporary file. @throws what reading the source throws; ImageIoError `write-failed` */
+export async function spoolParts(
   parts: AsyncIterable<Part>,
   requireUnchanged: () => Promise<void>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+): Promise<Spool> {
   const file = await openTemporaryFile();
   try {
     let size = 0;
@@ -19,14 +29,34 @@ export async function* spooled(
       size = Math.max(size, part.start + part.length);
     }
     await requireUnchanged();
-    for (let at = 0; at < size; ) {
-      const bytes = new Uint8Array(Math.min(SPOOL_CHUNK, size - at));
-      const length = await file.read(bytes, at);
-      if (length === 0) throw new TypeError('the spool ends early');
-      yield bytes.subarray(0, length);
-      at += length;
-    }
-  } finally {
+    return {
+      size,
+      async read(start, end) {
+        const bytes = new Uint8Array(end - start);
+        for (let done = 0; done < bytes.length; ) {
+          const length = await file.read(bytes.subarray(done), start + done);
+          if (length === 0) throw new TypeError('the spool ends early');
+          done += length;
+        }
+        return bytes;
+      },
+      close: file.close,
+    };
+  } catch (error) {
     await file.close();
+    throw error;
+  }
+}
+
+/** Parts that come in any order, as bytes from the first to the last. */
+export async function* spooled(
+  parts: AsyncIterable<Part>,
+  requireUnchanged: () => Promise<void>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { size, read, close } = await spoolParts(parts, requireUnchanged);
+  try {
+    for (let at = 0; at < size; at += SPOOL_CHUNK) yield await read(at, Math.min(size, at + SPOOL_CHUNK));
+  } finally {
+    await close();
   }
 }
