@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'bad-chain'
   // what was asked for does not fit
   | 'bad-option'
+  | 'bad-profile'
   | 'bad-size'
   | 'data-past-size'
   | 'over-budget'

@@ -76,6 +76,10 @@ export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 export type { BackingFile } from './overlay-base.ts';
+export type { PreflightReport, RuleVerdict, Verdict } from './preflight/judge.ts';
+export type { RoundedUp, SizeReport } from './preflight/size.ts';
+export type { ImportFacts } from './preflight/subject.ts';
+export { type PreflightOptions, preflight, profileNamed, readProfile } from './preflight.ts';
 export { type PreparedKind, type PrepareOptions, prepare } from './prepare.ts';
 export type {
   AddressableOutput,
@@ -88,6 +92,18 @@ export type {
   StreamOptions,
 } from './prepared/output.ts';
 export type { OutputPlan } from './prepared/plan.ts';
+export { profiles } from './profiles/index.ts';
+export type {
+  ImportKind,
+  ImportTarget,
+  Profile,
+  Requirement,
+  RequirementKind,
+  Rule,
+  RuleCondition,
+  RuleSeverity,
+  Source,
+} from './profiles/profile.ts';
 export type { Reference, ReferenceRules } from './references.ts';
 export { type NewSize, type ResizeOptions, type ResizeReport, resizeImage } from './resize.ts';
 export type { ReadingProgress } from './scan/progress.ts';

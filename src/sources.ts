@@ -74,6 +74,7 @@ async function unpacked(
     body: unwrapped(wrapper, chunksOf(source), source.name),
     maxBytes: maxSpoolBytes,
     revision: source.revision,
+    wrapper: wrapper.name,
     remarks: [
       ...(source.remarks ?? []),
       {

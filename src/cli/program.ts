@@ -12,6 +12,7 @@ import { addFormats } from './commands/formats.ts';
 import { addInfo } from './commands/info.ts';
 import { addMap } from './commands/map.ts';
 import { addMeasure } from './commands/measure.ts';
+import { addPreflight } from './commands/preflight.ts';
 import { addResize } from './commands/resize.ts';
 import { addServe } from './commands/serve.ts';
 import { addUpload } from './commands/upload.ts';
@@ -29,6 +30,7 @@ export function createProgram(io: CliIo): Command {
     .showHelpAfterError('Try diskimg help.');
   for (const add of [
     addConvert,
+    addPreflight,
     addUpload,
     addServe,
     addCompare,

@@ -21,7 +21,7 @@ export function renderDisk(contents: DiskContents, virtualSize: number): string 
 }
 
 /** Names on a disk are anybody's: characters that a terminal obeys are shown, not sent. */
-const printable = (line: string): string =>
+export const printable = (line: string): string =>
   line.replaceAll(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
     (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`,

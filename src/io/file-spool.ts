@@ -19,6 +19,7 @@ export interface Spooling {
   readonly maxBytes: number;
   readonly revision?: string | undefined;
   readonly remarks?: ByteSource['remarks'];
+  readonly wrapper?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,7 +29,7 @@ export interface Spooling {
  * body throws
  */
 export async function spoolToFile(spooling: Spooling): Promise<ByteSource> {
-  const { name, body, size, maxBytes, revision, remarks = [], signal } = spooling;
+  const { name, body, size, maxBytes, revision, remarks = [], wrapper, signal } = spooling;
   const file = await openTemporaryFile();
   try {
     let written = 0;
@@ -54,6 +55,7 @@ export async function spoolToFile(spooling: Spooling): Promise<ByteSource> {
       name,
       ...(revision !== undefined && { revision }),
       remarks,
+      ...(wrapper !== undefined && { wrapper }),
       async close() {
         await source.close();
         await file.close();

@@ -47,6 +47,8 @@ export interface ByteSource {
   readonly revision?: string;
   /** What a user should know of how it came to be. */
   readonly remarks?: readonly { readonly code: string; readonly message: string }[];
+  /** What it was compressed with as a whole, before it was unpacked: `gzip`. */
+  readonly wrapper?: string;
   /** Bytes that it takes up on its disk, where that is known. */
   readonly allocatedSize?: number;
   /** Present when a worker thread can open the source again; without it a conversion stays on one thread. */

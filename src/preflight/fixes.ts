@@ -1,0 +1,68 @@
+/** Commands that put an image right, ready for a shell. Pure. */
+
+import { GiB, MiB } from '../binary/align.ts';
+import type { ImportTarget, Profile } from '../profiles/profile.ts';
+import type { Fixes } from './subject.ts';
+
+/** The ending that goes with a format. */
+const ENDINGS: Readonly<Record<string, string>> = { raw: '.raw' };
+
+/** @param path the image, as the user named it @param size the virtual size of what is made, where it is another one */
+export function fixesFor(path: string, { target }: Profile, size: number | undefined): Fixes {
+  const command = (...words: readonly string[]): string => ['diskimg', ...words].map(quoted).join(' ');
+  const convert = (wanted: number | undefined, ...flags: readonly string[]): string | undefined => {
+    if (target === undefined) return undefined;
+    const name = outputName(
+      path,
+      target.archiveMember ?? `x${ENDINGS[target.format] ?? `.${target.format}`}`,
+    );
+    const sized = wanted === undefined ? [] : ['--size', sizeText(wanted)];
+    const words = ['convert', ...flags, ...sized, '-O', target.format, ...optionWords(target), path];
+    if (target.archiveMember === undefined) return command(...words, name);
+    const packed = name.replace(/\.raw$/, '.tar.gz');
+    return `${command(...words, target.archiveMember)} && ${['tar', '--format=oldgnu', '-Sczf', packed, target.archiveMember].map(quoted).join(' ')}`;
+  };
+  const plain = convert(size);
+  const flattened = convert(size, '--allow-path', '.');
+  return {
+    ...(plain !== undefined && { convert: plain }),
+    ...(flattened !== undefined && { flattened }),
+    resized: (wanted) => convert(wanted),
+  };
+}
+
+const optionWords = ({ options = {} }: ImportTarget): readonly string[] => {
+  const pairs = Object.entries(options).map(([name, value]) => `${name}=${value === true ? 'on' : value}`);
+  return pairs.length === 0 ? [] : ['-o', pairs.join(',')];
+};
+
+/** Beside the input, with the ending of what is made; never the input itself. */
+function outputName(path: string, pattern: string): string {
+  const ending = pattern.slice(pattern.lastIndexOf('.'));
+  const file = /^https?:/.test(path)
+    ? (path
+        .replace(/[?#].*$/, '')
+        .split('/')
+        .at(-1) ?? 'disk')
+    : path;
+  const stem = file === '-' || file === '' ? 'disk' : file.replace(/(\.[A-Za-z0-9]{1,5}){1,2}$/, '');
+  return `${stem}${ending}` === path ? `${stem}-fixed${ending}` : `${stem}${ending}`;
+}
+
+/** As `--size` takes it. */
+function sizeText(bytes: number): string {
+  if (bytes % GiB === 0) return `${bytes / GiB}G`;
+  return bytes % MiB === 0 ? `${bytes / MiB}M` : String(bytes);
+}
+
+/** A word as a POSIX shell takes it for one; what a terminal would obey is written as an escape. */
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(word)) {
+    const escaped = word.replaceAll(/[\\']|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
+      char === '\\' || char === "'" ? `\\${char}` : `\\u{${(char.codePointAt(0) as number).toString(16)}}`,
+    );
+    return `$'${escaped}'`;
+  }
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
