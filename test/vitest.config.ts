@@ -8,6 +8,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // .ci/run reads its closing line from the report.
     reporters: process.env.CI ? ['default', 'json'] : ['default'],
     outputFile: { json: '.test-results.json' },

@@ -1,7 +1,7 @@
 /** What is on a disk, for people: a table of the partitions, and a line for each thing that is known. Pure. */
 
 import type { Content, DiskContents, Partition, SystemFacts } from '../index.ts';
-import { humanSize } from './render.ts';
+import { humanSize, printable } from './render.ts';
 
 /** @param virtualSize bytes of the disk */
 export function renderDisk(contents: DiskContents, virtualSize: number): string {
@@ -19,13 +19,6 @@ export function renderDisk(contents: DiskContents, virtualSize: number): string 
   ];
   return lines.map((line) => `${printable(line)}\n`).join('');
 }
-
-/** Names on a disk are anybody's: characters that a terminal obeys are shown, not sent. */
-export const printable = (line: string): string =>
-  line.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`,
-  );
 
 const TABLES = {
   none: 'no partition table',

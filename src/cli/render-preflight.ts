@@ -2,7 +2,7 @@
 
 import type { PreflightReport, RuleVerdict } from '../index.ts';
 import { humanSize } from './render.ts';
-import { printable } from './render-disk.ts';
+import { printable } from './render.ts';
 
 export interface PreflightView {
   /** Show passes like the rest. */

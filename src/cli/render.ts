@@ -24,6 +24,13 @@ export const asJson = (result: unknown): string => `${JSON.stringify(result, und
 export const renderNotes = (notes: readonly Note[], who = 'diskimg: '): string =>
   notes.map(({ code, message }) => `${who}note: [${code}] ${message}\n`).join('');
 
+/** Names in an image are anybody's: characters that a terminal obeys are shown, not sent. */
+export const printable = (line: string): string =>
+  line.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`,
+  );
+
 /** An image as `qemu-img info` shows it. */
 export function renderInfo(info: ImageInfo): string {
   const lines = [
@@ -38,9 +45,10 @@ export function renderInfo(info: ImageInfo): string {
   if (info['backing-filename'] !== undefined) lines.push(`backing file: ${info['backing-filename']}`);
   if (info.snapshots) lines.push('Snapshot list:', ...info.snapshots.map(renderSnapshot));
   const specific = Object.entries(info['format-specific'].data);
-  if (specific.length > 0) lines.push('Format specific information:', ...specific.flatMap(renderField));
+  if (specific.length > 0)
+    lines.push('Format specific information:', ...specific.flatMap((field) => renderField(field)));
   for (const { code, message } of info.notes ?? []) lines.push(`note: [${code}] ${message}`);
-  return `${lines.join('\n')}\n`;
+  return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 function renderSnapshot(snapshot: JsonValue): string {
@@ -48,12 +56,25 @@ function renderSnapshot(snapshot: JsonValue): string {
   return `    ${id}  ${name}  ${new Date(seconds * 1000).toISOString()}`;
 }
 
-function renderField([key, value]: [string, JsonValue]): string[] {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    const fields = Object.entries(value as Record<string, JsonValue>);
-    return [`    ${key}:`, ...fields.map(([name, field]) => `        ${name}: ${field}`)];
-  }
-  return [`    ${key.replaceAll('-', ' ')}: ${renderValue(key, value)}`];
+/** A field, and what is in it below, each level further in. */
+function renderField([key, value]: readonly [string, JsonValue | undefined], depth = 1): string[] {
+  if (value === undefined || value === '') return [];
+  const indent = '    '.repeat(depth);
+  const inside = fieldsOf(value);
+  if (inside === undefined) return [`${indent}${key.replaceAll('-', ' ')}: ${renderValue(key, value)}`];
+  if (inside.length === 0) return [];
+  return [
+    `${indent}${key.replaceAll('-', ' ')}:`,
+    ...inside.flatMap((field) => renderField(field, depth + 1)),
+  ];
+}
+
+/** The fields of an object, and the members of a list by their numbers; undefined for a value without any. */
+function fieldsOf(value: JsonValue): readonly (readonly [string, JsonValue | undefined])[] | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (!Array.isArray(value)) return Object.entries(value);
+  const isPlain = value.every((member) => typeof member !== 'object');
+  return isPlain && value.length > 0 ? undefined : value.map((member, index) => [`[${index}]`, member]);
 }
 
 /** Sizes get a unit beside their bytes, times a date. */
