@@ -120,6 +120,14 @@ describeWith(['zstd', 'xz', 'bzip2', 'bash'], 'images in wrappers', () => {
     });
   });
 
+  it.each(suffixes)('a bomb of .%s is stopped where it is large enough', async (suffix) => {
+    const bomb = packed(suffix, Buffer.alloc(60 * MiB));
+    const memory = process.memoryUsage().arrayBuffers;
+    const opening = openImage(bomb, { maxSpoolBytes: 4 * MiB });
+    await expect(opening).rejects.toMatchObject({ code: 'over-budget' });
+    expect(process.memoryUsage().arrayBuffers - memory).toBeLessThan(150 * MiB);
+  });
+
   it('takes no more room than it may, and leaves nothing behind', async () => {
     const bytes = packed('gz', Buffer.alloc(64 * MiB));
     vi.stubEnv('TMPDIR', temp('.'));

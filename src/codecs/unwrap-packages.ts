@@ -1,5 +1,7 @@
 /** xz by xz-decompress, bzip2 by unbzip2-stream: packages that are loaded when they are needed. */
 
+import type { BitReader } from 'unbzip2-stream/lib/bit_iterator.js';
+import type { Bzip2Decoder } from 'unbzip2-stream/lib/bzip2.js';
 import { EndsEarlyError } from './ends-early.ts';
 import { unxz } from './xz.ts';
 
@@ -25,35 +27,84 @@ async function* withReasons(unpacked: AsyncIterable<Uint8Array>): AsyncGenerator
 
 /** Streams one behind the other are one file. */
 export async function unbzip2(chunks: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const { default: unbzip2Stream } = await import('unbzip2-stream');
-  return blocksOf(unbzip2Stream(), chunks);
+  const { default: decoder } = await import('unbzip2-stream/lib/bzip2.js');
+  const { default: bitsOf } = await import('unbzip2-stream/lib/bit_iterator.js');
+  return blocksOf(decoder, bitsOf, chunks);
 }
 
+/** Bytes that a block takes at most, beside 100,000 for each level: those that the package itself waits for. */
+const BLOCK_OVERHEAD = 25_000;
+
+/**
+ * The blocks one by one, so that nobody waits for all of them, nor keeps them: a block of some bytes may be 46 MB of zeros.
+ * (The package's own stream decodes whatever it has at once.)
+ */
 async function* blocksOf(
-  decoder: NodeJS.ReadWriteStream,
+  decoder: Bzip2Decoder,
+  bitsOf: (next: () => Uint8Array | undefined) => BitReader,
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const made: Uint8Array[] = [];
-  let failure: Error | undefined;
-  decoder.on('data', (bytes: Uint8Array) => made.push(bytes));
-  decoder.on('error', (error: Error) => {
-    failure ??= error;
-  });
-  function* taken(): Generator<Uint8Array> {
-    // It reads past the end of what it has, and trips.
-    if (failure instanceof TypeError || /prematurely/.test(failure?.message ?? '')) {
-      throw new EndsEarlyError('it ends early', { cause: failure });
-    }
-    if (failure) throw failure;
-    yield* made.splice(0);
-  }
-  for await (const chunk of chunks) {
-    // The decoder does all at once; in small pieces it gives out what it makes.
-    for (let at = 0; at < chunk.length; at += 64 * 1024) {
-      decoder.write(chunk.subarray(at, at + 64 * 1024));
-      yield* taken();
+  const iterator = chunks[Symbol.asyncIterator]();
+  const queue: Uint8Array[] = [];
+  let fed = 0;
+  let bits: BitReader | undefined;
+  /** Waits until there are so many bytes that were not read, or all that there are. */
+  async function fill(wanted: number): Promise<void> {
+    while (fed - (bits?.bytesRead ?? 0) < wanted) {
+      const { done, value } = await iterator.next();
+      if (done) return;
+      if (value.length > 0) queue.push(value);
+      fed += value.length;
     }
   }
-  decoder.end();
-  yield* taken();
+
+  await fill(4);
+  bits = bitsOf(() => queue.shift());
+  const block = growing();
+  while (fed > bits.bytesRead) {
+    await fill(4);
+    const level = whole(() => decoder.header(bits as BitReader));
+    const words = new Int32Array(100_000 * level);
+    let checksum: number | null = 0;
+    for (;;) {
+      await fill(BLOCK_OVERHEAD + words.length);
+      const before: number = checksum;
+      checksum = whole(() => decoder.decompress(bits as BitReader, block.push, words, words.length, before));
+      if (checksum === null) break;
+      yield block.take();
+    }
+    await fill(1);
+  }
+}
+
+/** What `read` gives. @throws EndsEarlyError where it reads past the end of what there is, and trips */
+function whole<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof TypeError) throw new EndsEarlyError('it ends early', { cause });
+    throw cause;
+  }
+}
+
+/** Bytes that come one by one. */
+function growing() {
+  let bytes = new Uint8Array(1024 * 1024);
+  let used = 0;
+  return {
+    push(byte: number): void {
+      if (used === bytes.length) {
+        const larger = new Uint8Array(bytes.length * 2);
+        larger.set(bytes);
+        bytes = larger;
+      }
+      bytes[used++] = byte;
+    },
+    /** A copy of them; the next ones begin anew. */
+    take(): Uint8Array {
+      const taken = bytes.slice(0, used);
+      used = 0;
+      return taken;
+    },
+  };
 }
