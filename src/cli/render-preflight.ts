@@ -1,8 +1,7 @@
 /** What a cloud will say of an image, for people: problems first, then what was not checked, passes in a line. Pure. */
 
 import type { PreflightReport, RuleVerdict } from '../index.ts';
-import { humanSize } from './render.ts';
-import { printable } from './render.ts';
+import { humanSize, printable } from './render.ts';
 
 export interface PreflightView {
   /** Show passes like the rest. */
