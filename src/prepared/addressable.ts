@@ -6,6 +6,7 @@ import type { AddressableOutput, Part, PartsOptions, StreamOptions } from './out
 import { requirePartSize } from './part-size.ts';
 import type { RenderTask } from './render.ts';
 import { type Slots, unlessAborted } from './slots.ts';
+import { createStock, type Stock } from './stock.ts';
 import { madeAhead, streamOf } from './stream.ts';
 
 /** What renders. */
@@ -26,6 +27,8 @@ type Facts = Omit<AddressableOutput, 'kind' | 'size' | 'read' | 'parts' | 'strea
 /** Bytes of a chunk of a stream. */
 const CHUNK = 1024 * 1024;
 
+const fresh: Stock['take'] = (length) => new Uint8Array(length);
+
 export function addressableOutput(facts: Facts, shop: RenderShop): AddressableOutput {
   const { size } = shop;
   const { virtualSize } = facts;
@@ -37,6 +40,7 @@ export function addressableOutput(facts: Facts, shop: RenderShop): AddressableOu
 
   async function* parts(partSize: number, { skip, signal, onProgress }: PartsOptions): AsyncGenerator<Part> {
     let madeBytes = 0;
+    const stock = createStock(partSize);
     for (const { start, end } of cuts(0, size, partSize)) {
       requireNotAborted(signal);
       const number = start / partSize + 1;
@@ -46,7 +50,8 @@ export function addressableOutput(facts: Facts, shop: RenderShop): AddressableOu
         number,
         start,
         length: end - start,
-        read: (own) => renderRange(shop, start, end, own ?? signal),
+        read: (own) => renderRange(shop, start, end, own ?? signal, stock.take),
+        release: stock.giveBack,
       };
       onProgress?.(progressOf(madeBytes));
     }
@@ -54,7 +59,7 @@ export function addressableOutput(facts: Facts, shop: RenderShop): AddressableOu
 
   async function* chunks({ signal, onProgress }: StreamOptions): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     let madeBytes = 0;
-    const make = ({ start, end }: Cut) => renderRange(shop, start, end, signal);
+    const make = ({ start, end }: Cut) => renderRange(shop, start, end, signal, fresh);
     for await (const bytes of madeAhead(cuts(0, size, CHUNK), shop.window, make)) {
       madeBytes += bytes.length;
       // What was read before the source changed must not look complete.
@@ -68,7 +73,7 @@ export function addressableOutput(facts: Facts, shop: RenderShop): AddressableOu
     ...facts,
     kind: 'addressable',
     size,
-    read: async (start, end, signal) => renderRange(shop, ...requireRange(start, end, size), signal),
+    read: async (start, end, signal) => renderRange(shop, ...requireRange(start, end, size), signal, fresh),
     parts: (partSize, options = {}) => parts(requirePartSize(partSize), options),
     stream: (options = {}) => streamOf(chunks(options)),
   };
@@ -93,9 +98,10 @@ async function renderRange(
   start: number,
   end: number,
   signal: AbortSignal | undefined,
+  zeros: Stock['take'],
 ): Promise<Uint8Array<ArrayBuffer>> {
   requireNotAborted(signal);
-  const bytes = new Uint8Array(end - start);
+  const bytes = zeros(end - start);
   const rendered = allDone(
     [...cuts(start, end, slots.slotSize)]
       .filter(({ start: from, end: to }) => !isZero(from, to))

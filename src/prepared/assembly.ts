@@ -12,8 +12,13 @@ export interface Assembly {
 /**
  * Parts count from 0 here, and have `partSize` bytes each.
  * @param keeps is a part wanted at all?
+ * @param zeros gives the memory of a part
  */
-export function createAssembly(partSize: number, keeps: (part: number) => boolean): Assembly {
+export function createAssembly(
+  partSize: number,
+  keeps: (part: number) => boolean,
+  zeros: (length: number) => Uint8Array<ArrayBuffer>,
+): Assembly {
   const kept = new Map<number, Uint8Array<ArrayBuffer>>();
   /** All parts before `floor`, and these, are gone. */
   const gone = new Set<number>();
@@ -28,7 +33,7 @@ export function createAssembly(partSize: number, keeps: (part: number) => boolea
   function bytesOf(part: number): Uint8Array | undefined {
     const bytes = kept.get(part);
     if (bytes || part < floor || gone.has(part) || !keeps(part)) return bytes;
-    const fresh = new Uint8Array(partSize);
+    const fresh = zeros(partSize);
     kept.set(part, fresh);
     return fresh;
   }

@@ -29,6 +29,11 @@ export interface Part {
    * @throws CancelledError, and what reading the source throws
    */
   read(signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Takes back what `read` has given, so that another part is made in its place: memory is that of the parts under way.
+   * Nobody may look at the bytes any more. May be left out.
+   */
+  release(bytes: Uint8Array<ArrayBuffer>): void;
 }
 
 /** What a part of a sequential output has left in a journal. */

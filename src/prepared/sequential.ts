@@ -17,6 +17,7 @@ import { requirePartSize } from './part-size.ts';
 import { type AppendedFile, type PackShop, renderAppended } from './render-appended.ts';
 import { unlessAborted } from './slots.ts';
 import { spooled } from './spool.ts';
+import { createStock } from './stock.ts';
 import { streamOf } from './stream.ts';
 
 /** What packs. */
@@ -75,7 +76,8 @@ async function* makeParts(shop: AppendShop, partSize: number, options: PartsOpti
   const ledger = createLedger(writer);
   const file: AppendedFile = { writer, identity, ledger };
   const isWanted = (part: number): boolean => !skip?.has(part + 1);
-  const assembly = createAssembly(partSize, isWanted);
+  const stock = createStock(partSize);
+  const assembly = createAssembly(partSize, isWanted, stock.take);
   const unread = unreadParts();
   const foundBefore = addFound(ledger, options.found ?? []);
   let known = foundBefore;
@@ -96,6 +98,7 @@ async function* makeParts(shop: AppendShop, partSize: number, options: PartsOpti
       start,
       length,
       found,
+      release: stock.giveBack,
       read(own) {
         const bytes = fresh();
         if (bytes) return Promise.resolve(bytes);

@@ -25,7 +25,9 @@ export async function spoolParts(
   try {
     let size = 0;
     for await (const part of parts) {
-      await file.write(await part.read(), part.start);
+      const bytes = await part.read();
+      await file.write(bytes, part.start);
+      part.release(bytes);
       size = Math.max(size, part.start + part.length);
     }
     await requireUnchanged();

@@ -17,6 +17,7 @@ export interface StoreLimits {
 export interface PartToPut {
   /** 1 and up. */
   readonly number: number;
+  /** Another part is made in their place once `putPart` is done: a store that keeps them copies them. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** By {@link ObjectStore.digest}, in hexadecimal digits; undefined without one. */
   readonly digest: string | undefined;

@@ -167,10 +167,10 @@ async function putParts(
     const { etag, digest } = await retrying(`putPart ${number}`, how, signal, async () => {
       const bytes = await part.read(signal);
       const digest = store.digest && (await digestPart(store.digest, bytes, signal));
-      return {
-        etag: await answered(store.putPart(uploadId, { number, bytes, digest }, signal), signal),
-        digest,
-      };
+      const etag = await answered(store.putPart(uploadId, { number, bytes, digest }, signal), signal);
+      // Of a request that failed, and may be under way yet, the bytes are left alone.
+      part.release(bytes);
+      return { etag, digest };
     });
     await write(lineOf({ stored: number, size, etag, ...(digest !== undefined && { digest }) }));
     stored.set(number, { number, size, etag, ...(digest !== undefined && { digest }) });
@@ -222,7 +222,8 @@ async function* orEmpty(parts: AsyncIterable<Part>, skip: ReadonlySet<number>): 
     count++;
     yield part;
   }
-  if (count === 0) yield { number: 1, start: 0, length: 0, read: async () => new Uint8Array(0) };
+  if (count === 0)
+    yield { number: 1, start: 0, length: 0, read: async () => new Uint8Array(0), release() {} };
 }
 
 function requirePartNumber(number: number, { limits }: ObjectStore, partSize: number): void {
