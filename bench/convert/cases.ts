@@ -143,6 +143,18 @@ const copies: readonly Conversion[] = [
     target: atLeast(1.0, 0.95),
   },
   {
+    name: 'raw → vhdx',
+    ours: 'diskimg convert -f raw -O vhdx -q {disk.raw} {out}',
+    theirs: ['qemu-img convert -f raw -O vhdx {disk.raw} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+  {
+    name: 'vhdx → raw',
+    ours: 'diskimg convert -f vhdx -O raw -q {disk.vhdx} {out}',
+    theirs: ['qemu-img convert -f vhdx -O raw {disk.vhdx} {out}'],
+    target: atLeast(1.0, 0.95),
+  },
+  {
     name: 'raw → vmdk',
     ours: 'diskimg convert -f raw -O vmdk -q {disk.raw} {out}',
     theirs: ['qemu-img convert -f raw -O vmdk {disk.raw} {out}'],

@@ -57,6 +57,7 @@ const derived: Readonly<Record<string, string>> = {
   'disk-zlib.qcow2': 'qemu-img convert -f raw -O qcow2 -c {disk.raw} {self}',
   'disk-zstd.qcow2': 'qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd {disk.raw} {self}',
   'disk.vhd': 'qemu-img convert -f raw -O vpc -o subformat=dynamic,force_size=on {disk.raw} {self}',
+  'disk.vhdx': 'qemu-img convert -f raw -O vhdx {disk.raw} {self}',
   'disk.vmdk': 'qemu-img convert -f raw -O vmdk {disk.raw} {self}',
   'disk-stream.vmdk': 'qemu-img convert -f raw -O vmdk -o subformat=streamOptimized {disk.raw} {self}',
   'disk.zvhd': 'diskimg convert -f raw -O zvhd -q {disk.raw} {self}',

@@ -13,6 +13,7 @@ import {
 import { checkImage, convert, openImage } from '../../src/index.ts';
 import { describeWith, qemuImg, qemuInfo, qemuIo, vhdInfo, vhdSha256 } from '../support/native-tools.ts';
 import { fillRandom, seededGuest, seededRandom, sha256 } from '../support/seeded-guest.ts';
+import { BAT, CHILD_BLOCKS, smallDifferencingVhdx } from '../support/small-vhdx.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
@@ -188,3 +189,21 @@ function withoutLastUpdate(before: Buffer, after: Buffer): Buffer {
   }
   return image;
 }
+
+describeWith(['pyvhdi'], 'a differencing disk is read as libvhdi reads it', () => {
+  test('through the gate, by any number of threads', async () => {
+    const { image, parent } = smallDifferencingVhdx();
+    // libvhdi shows the parent in a block of zeros, of which the specification says that zeros must be read.
+    image.fill(0, BAT + CHILD_BLOCKS.zero * 8, BAT + CHILD_BLOCKS.zero * 8 + 8);
+    const [child, base] = [temp('child.vhdx'), temp('parent.vhdx')];
+    writeFileSync(child, image);
+    writeFileSync(base, parent);
+    await expect(openImage(child)).rejects.toMatchObject({ code: 'needs-parent' });
+    const expected = await vhdSha256(child, base);
+    for (const threads of [1, 2]) {
+      const raw = fresh('raw');
+      await convert(child, raw, { format: 'raw', threads, input: { allowPaths: [temp('.')] } });
+      expect(sha256(readFileSync(raw))).toBe(expected);
+    }
+  });
+});
