@@ -50,6 +50,20 @@ function buildCli(): string {
   return resolve(root, 'dist/bin.js');
 }
 
+/** Makes plain JavaScript of the program that takes figures: types are taken off before it is measured, not while. */
+function buildFigure(): string {
+  const folder = resolve(root, '.bench/figure');
+  const words = ['bench/upload/figure.ts', '--dir', folder, '--platform', 'node', '--logLevel', 'warn'];
+  const externals = ['@aws-sdk/client-s3', 's3rver'].flatMap((name) => ['--external', name]);
+  const { status } = spawnSync('npx', ['rolldown', ...words, ...externals], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (status !== 0) throw new Error('rolldown cannot build bench/upload/figure.ts.');
+  return resolve(folder, 'figure.js');
+}
+
 function requireQemuImg(): void {
   if (spawnSync('qemu-img', ['--version']).status === 0) return;
   throw new Error('qemu-img is needed: it makes images of the corpus, and is what we compare with.');
@@ -80,13 +94,18 @@ function addressOn(web: WebServer | undefined, name: string): string {
 async function runSelection(options: BenchOptions, selection: Selection): Promise<number> {
   requireQemuImg();
   const cli = options.cli ?? buildCli();
-  const figure = [resolve(root, 'bench/upload/figure.ts'), '--library', resolve(dirname(cli), 'index.js')];
+  const isUpload = [
+    ...selection.cases.map(({ ours }) => ours),
+    ...selection.figures.map(({ command }) => command),
+  ].some((command) => command.startsWith('figure '));
   const programs: Programs = {
     diskimg: [process.execPath, cli],
     'qemu-img': ['qemu-img'],
     cp: ['cp'],
     curl: ['curl'],
-    figure: [process.execPath, ...figure],
+    ...(isUpload && {
+      figure: [process.execPath, buildFigure(), '--library', resolve(dirname(cli), 'index.js')],
+    }),
   };
   if (wasBusy()) say('Something else is running on this machine: the figures will say little.');
   const corpus = openCorpus(options.corpus, options.scale, programs);

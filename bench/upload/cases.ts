@@ -24,6 +24,12 @@ const memory = (name: string, command: string): FigureCase => ({
   most: 128,
 });
 
+const memoryOfThreads = (name: string, command: string): FigureCase => ({
+  name: `memory without the parts: ${name}`,
+  command: `figure threads ${command}`,
+  unit: 'MiB',
+});
+
 const twice = (name: string, command: string): FigureCase => ({
   name: `differing when made twice: ${name}`,
   command: `figure twice ${command}`,
@@ -51,6 +57,8 @@ export const figureCases: readonly FigureCase[] = [
   memory('raw → raw', '-f raw -O raw {scale-4.raw}'),
   memory('raw → zvhd2', '-f raw -O zvhd2 {scale-4.raw}'),
   memory('raw → qcow2 -c', '-f raw -O qcow2 -c {scale-4.raw}'),
+  memoryOfThreads('raw → vhd', '-f raw -O vhd {scale-4.raw}'),
+  memoryOfThreads('raw → zvhd2', '-f raw -O zvhd2 {scale-4.raw}'),
   twice('raw → vhd', '-f raw -O vhd {fill-50.raw}'),
   twice('raw → qcow2', '-f raw -O qcow2 {fill-50.raw}'),
   twice('raw → zvhd2', '-f raw -O zvhd2 {fill-50.raw}'),
@@ -62,6 +70,7 @@ export const figureCases: readonly FigureCase[] = [
 export const figuresTitle = 'Uploads: other figures';
 export const figuresAbout = `Parts of 16 MiB. "First byte" is the time from the start of the process to the first byte that is given to the store; there is
 no target. "Memory" is how much larger the process gets, at the most, than it was before the first part, its threads among it,
-with eight parts under way: the parts alone have the 128 MiB that are wanted at most. The last two are counts: parts that are not the
+with eight parts under way: the parts alone have the 128 MiB that are wanted at most. "Without the parts" is the same with one
+part of 1 MiB under way. The last two are counts: parts that are not the
 same when they are made again in another order, and bytes by which an object differs from the file of \`convert\` when three of ten
 requests to the store fail at random.`;

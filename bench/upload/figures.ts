@@ -24,7 +24,9 @@ export async function madeParts({ library, source, options }: Taking): Promise<n
   await using output = await library.prepare(source, options);
   let bytes = 0;
   await eachOf(output.parts(PART), MAKING, async (part) => {
-    bytes += (await part.read()).length;
+    const made = await part.read();
+    bytes += made.length;
+    part.release(made);
   });
   return bytes;
 }
@@ -49,12 +51,22 @@ export async function firstByte({ library, source, options, started }: Taking): 
 }
 
 const IN_FLIGHT = 8;
+const SMALL_PART = MiB;
 /** How long a part waits for seven others, in milliseconds: until all have been there once, and then, as the file ends. */
 const FIRST_WAIT = 120_000;
 const LATER_WAIT = 1000;
 
 /** MiB by which the process grows from its first part on, with eight of them under way. */
-export async function peakMemory({ library, source, options }: Taking): Promise<number> {
+export const peakMemory = (taking: Taking): Promise<number> => growth(taking, PART, IN_FLIGHT);
+
+/** The same with one small part under way: what the threads and their memory have of it. */
+export const peakOfThreads = (taking: Taking): Promise<number> => growth(taking, SMALL_PART, 1);
+
+async function growth(
+  { library, source, options }: Taking,
+  partSize: number,
+  inFlight: number,
+): Promise<number> {
   await using output = await library.prepare(source, options);
   const base = restartPeak();
   let most = 0;
@@ -64,15 +76,15 @@ export async function peakMemory({ library, source, options }: Taking): Promise<
     const { promise: letIn, resolve } = Promise.withResolvers<void>();
     waiting.add(resolve);
     most = Math.max(most, waiting.size);
-    if (waiting.size === IN_FLIGHT) for (const next of waiting) next();
-    const inVain = setTimeout(resolve, most < IN_FLIGHT ? FIRST_WAIT : LATER_WAIT);
+    if (waiting.size === inFlight) for (const next of waiting) next();
+    const inVain = setTimeout(resolve, most < inFlight ? FIRST_WAIT : LATER_WAIT);
     await letIn;
     clearTimeout(inVain);
     waiting.delete(resolve);
     return `"${part.number}"`;
   });
-  await library.uploadParts(output, store, { partSize: PART, concurrency: IN_FLIGHT });
-  if (most < IN_FLIGHT) throw new Error(`only ${most} parts were under way at once: the disk is too small`);
+  await library.uploadParts(output, store, { partSize, concurrency: inFlight });
+  if (most < inFlight) throw new Error(`only ${most} parts were under way at once: the disk is too small`);
   return Math.max(0, peak() - base) / MiB;
 }
 
@@ -80,10 +92,17 @@ export async function peakMemory({ library, source, options }: Taking): Promise<
 export async function differingParts({ library, source, options }: Taking): Promise<number> {
   await using output = await library.prepare(source, options);
   const made: { readonly part: Part; readonly digest: string }[] = [];
-  for await (const part of output.parts(PART)) made.push({ part, digest: sha256(await part.read()) });
+  const digestOf = async (part: Part): Promise<string> => {
+    const bytes = await part.read();
+    const digest = sha256(bytes);
+    part.release(bytes);
+    return digest;
+  };
+  for await (const part of output.parts(PART)) made.push({ part, digest: await digestOf(part) });
   let differing = 0;
   await eachOf(made.toReversed(), MAKING, async ({ part, digest }) => {
-    if (sha256(await part.read()) !== digest) differing += 1;
+    const again = await digestOf(part);
+    if (again !== digest) differing += 1;
   });
   return differing;
 }
