@@ -31,6 +31,7 @@ export type ErrorCode =
   // what was asked for does not fit
   | 'bad-option'
   | 'bad-profile'
+  | 'not-importable'
   | 'bad-size'
   | 'data-past-size'
   | 'over-budget'

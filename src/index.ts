@@ -22,6 +22,7 @@ export {
 export type { Progress } from './conversion/run.ts';
 export type { LostRange } from './conversion/salvage.ts';
 export { type ConvertOptions, type ConvertReport, convert, type OutputFormat } from './convert.ts';
+export { type ConvertForOptions, type ConvertForReport, convertFor } from './convert-for.ts';
 export { type CreateImageOptions, type CreateReport, createImage } from './create.ts';
 export { type DigestAlgorithm, type DigestOptions, type DigestReport, digestImage } from './digest.ts';
 export {
@@ -77,8 +78,15 @@ export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from '
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 export type { BackingFile } from './overlay-base.ts';
 export type { PreflightReport, RuleVerdict, Verdict } from './preflight/judge.ts';
+export {
+  type AskedOutput,
+  type ImportChange,
+  type ImportPlan,
+  type PlanRequest,
+  planFor,
+} from './preflight/plan-for.ts';
 export type { RoundedUp, SizeReport } from './preflight/size.ts';
-export type { ImportFacts } from './preflight/subject.ts';
+export type { ImageFacts, ImportFacts } from './preflight/subject.ts';
 export { type PreflightOptions, preflight, profileNamed, readProfile } from './preflight.ts';
 export { type PreparedKind, type PrepareOptions, prepare } from './prepare.ts';
 export type {

@@ -1,19 +1,18 @@
 /** Will a cloud take an image? Judged before the upload, from the image alone. */
 
 import { MiB } from './binary/align.ts';
-import { CancelledError, ImageError, OptionError } from './errors.ts';
-import type { DiskContents } from './inspect/contents.ts';
-import { inspectDisk } from './inspect/inspect-disk.ts';
-import { type ByteSource, pathOf, readBytes } from './io/source.ts';
-import { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
+import { ImageError, OptionError } from './errors.ts';
+import { lookInto } from './image-facts.ts';
+import { type ByteSource, readBytes } from './io/source.ts';
+import type { ImageInput, OpenImageOptions } from './open.ts';
 import { fixesFor } from './preflight/fixes.ts';
 import { judge, type PreflightReport } from './preflight/judge.ts';
 import { parseProfile } from './preflight/parse-profile.ts';
 import { targetSize } from './preflight/size.ts';
-import type { ImageFacts, ImportFacts, VhdSizes } from './preflight/subject.ts';
+import type { ImageFacts, ImportFacts } from './preflight/subject.ts';
 import { profiles } from './profiles/index.ts';
 import type { Profile } from './profiles/profile.ts';
-import { openSource, type SourceInput } from './sources.ts';
+import { openInput, openSource, type SourceInput } from './sources.ts';
 
 export interface PreflightOptions extends ImportFacts {
   /** How to open the image; by default its bytes tell. */
@@ -35,20 +34,41 @@ export async function preflight(
   options: PreflightOptions = {},
 ): Promise<PreflightReport> {
   const rules = typeof profile === 'string' ? profileNamed(profile) : profile;
-  const { input: opening, maxReadBytes, signal, ...facts } = options;
+  const { input: opening, maxReadBytes: _, signal: __, ...facts } = options;
   requireFacts(rules, facts);
-  const looked = await lookInto(input, opening, { maxReadBytes, signal });
+  const source = await openInput(input, opening ?? {});
+  try {
+    const name = typeof input === 'string' ? input : source.name;
+    return await judgeSource(source, { name, spoken: isStream(input) ? '-' : name }, rules, facts, options);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Commands know it as standard input. */
+const isStream = (input: ImageInput): boolean =>
+  typeof input === 'object' && Symbol.asyncIterator in input && !('size' in input);
+
+async function judgeSource(
+  source: ByteSource,
+  /** What the image is called, and how a command names it. */
+  { name, spoken }: { readonly name: string; readonly spoken: string },
+  rules: Profile,
+  facts: ImportFacts,
+  { input: opening, maxReadBytes, signal }: PreflightOptions,
+): Promise<PreflightReport> {
+  const looked = await lookInto(source, opening, { maxReadBytes, signal });
   const companion = companionEnding(rules, facts);
   const image = {
     ...looked.image,
+    name,
     ...(companion !== undefined && looked.path !== undefined && (await companionOf(looked.path, companion))),
   };
-  const size = rules.target && targetSize(image, looked.contents, rules.target);
-  const name = typeof input === 'string' ? input : image.name;
+  const size = rules.target && targetSize(image, looked.contents, rules.target.sizeUnit);
   return judge(rules, {
     image,
     facts,
-    fixes: fixesFor(name, rules, size === image.virtualSize ? undefined : size),
+    fixes: fixesFor(spoken, rules, { facts, size: size === image.virtualSize ? undefined : size }),
     ...(looked.contents && { contents: looked.contents }),
     ...(looked.unseen !== undefined && { unseen: looked.unseen }),
   });
@@ -84,7 +104,7 @@ export async function readProfile(input: SourceInput): Promise<Profile> {
 }
 
 /** @throws OptionError `bad-option` */
-function requireFacts(profile: Profile, { import: kind, diskSize }: ImportFacts): void {
+export function requireFacts(profile: Profile, { import: kind, diskSize }: ImportFacts): void {
   if (kind === 'fast' && !profile.hasFastImport) {
     throw new OptionError('bad-option', `${profile.title} has one way to import, and no fast one.`, {
       hint: 'Leave --fast-import out.',
@@ -95,101 +115,6 @@ function requireFacts(profile: Profile, { import: kind, diskSize }: ImportFacts)
       hint: 'Give the size of the disk that is chosen at registration: 40G.',
     });
   }
-}
-
-interface Looked {
-  readonly image: ImageFacts;
-  readonly contents?: DiskContents;
-  readonly unseen?: string;
-  /** Of the file, where it is one. */
-  readonly path?: string | undefined;
-}
-
-/** The image as far as it can be read: its metadata at least, or an error. */
-async function lookInto(
-  input: ImageInput,
-  opening: OpenImageOptions | undefined,
-  limits: { readonly maxReadBytes: number | undefined; readonly signal: AbortSignal | undefined },
-): Promise<Looked> {
-  let failure: ImageError;
-  try {
-    await using image = await openImage(input, opening);
-    const contents = await inspectDisk(image, limits);
-    return { image: factsOf(image), contents, path: pathOf(image.source) };
-  } catch (error) {
-    if (!(error instanceof ImageError) || error instanceof CancelledError || isStream(input)) throw error;
-    failure = error;
-  }
-  // What keeps the disk from being read may leave the image to be judged: it is encrypted, or its backing file is missing.
-  await using image = await openImage(input, { ...opening, metadataOnly: true }).catch(() => {
-    throw failure;
-  });
-  return {
-    image: factsOf(image),
-    unseen: `The disk cannot be read: [${failure.code}] ${failure.message}`,
-    path: pathOf(image.source),
-  };
-}
-
-/** A stream is there once; bytes and files can be opened again. */
-const isStream = (input: ImageInput): boolean =>
-  typeof input === 'object' && Symbol.asyncIterator in input && !('size' in input);
-
-/** What rules ask of an image. */
-function factsOf({ source, format, virtualSize, details }: OpenedImage): ImageFacts {
-  const { specific, encrypted, dirty, backingFile, snapshots, originalSize } = details;
-  const subformat = subformatOf(format, specific);
-  const dataFile = specific['data-file'];
-  const parent = specific['parent-uuid'] ?? parentCid(specific);
-  return {
-    name: source.name,
-    format,
-    ...(subformat !== undefined && { subformat }),
-    virtualSize,
-    fileSize: source.size,
-    ...(source.wrapper !== undefined && { wrapper: source.wrapper }),
-    isEncrypted: encrypted ?? false,
-    isDirty: dirty ?? false,
-    ...((backingFile !== undefined || parent !== undefined) && { backing: backingFile ?? '' }),
-    ...(typeof dataFile === 'string' && { dataFile }),
-    ...(hasExtentFiles(source, specific) && { hasExtentFiles: true }),
-    snapshotCount: snapshots?.length ?? 0,
-    ...(format === 'vhd' && { vhd: vhdSizes(specific) }),
-    ...(originalSize !== undefined && { originalSize }),
-  };
-}
-
-type Specific = OpenedImage['details']['specific'];
-
-function subformatOf(format: string, specific: Specific): string | undefined {
-  const value = format === 'vmdk' ? specific['create-type'] : specific.subformat;
-  return typeof value === 'string' ? value : undefined;
-}
-
-const NO_PARENT = 0xffff_ffff;
-
-const parentCid = ({ 'parent-cid': cid }: Specific): number | undefined =>
-  typeof cid === 'number' && cid !== NO_PARENT ? cid : undefined;
-
-/** A VMDK whose extents are other files than the one that was opened. */
-function hasExtentFiles({ name }: ByteSource, { extents }: Specific): boolean {
-  if (!Array.isArray(extents)) return false;
-  const file = (path: string): string =>
-    path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
-  return extents.some((one: unknown) => {
-    const filename = (one as { readonly filename?: unknown } | null)?.filename;
-    return typeof filename === 'string' && file(filename) !== file(name);
-  });
-}
-
-function vhdSizes(specific: Specific): VhdSizes {
-  const { heads, 'sectors-per-track': sectors } = specific.geometry as Readonly<Record<string, number>>;
-  return {
-    currentSize: specific['current-size'] as number,
-    chsSize: specific['chs-size'] as number,
-    rule: specific['size-rule'] as VhdSizes['rule'],
-    cylinderSize: (heads ?? 0) * (sectors ?? 0) * 512,
-  };
 }
 
 /** The ending of the file that the rules for this import want beside the image. */

@@ -8,6 +8,7 @@ import {
   OptionError,
 } from '../index.ts';
 import { type TrustFlags, trustRules } from './image-flags.ts';
+import type { ImportFlags } from './import-flags.ts';
 import type { CliIo } from './io.ts';
 import { outputFormat, type Pair, sortOptions, sourceDateEpoch } from './options.ts';
 import type { ProgressFlags } from './progress.ts';
@@ -16,7 +17,7 @@ import type { ProgressFlags } from './progress.ts';
 export const CACHE_MODES = ['writeback', 'unsafe', 'none', 'writethrough', 'directsync'] as const;
 
 /** The options as commander gives them. */
-export interface ConvertFlags extends ProgressFlags, TrustFlags {
+export interface ConvertFlags extends ProgressFlags, TrustFlags, ImportFlags {
   readonly inputFormat?: FormatName;
   readonly outputFormat?: FormatName;
   readonly compress?: true;

@@ -1,14 +1,22 @@
 /** Commands that put an image right, ready for a shell. Pure. */
 
 import { GiB, MiB } from '../binary/align.ts';
+import { profiles } from '../profiles/index.ts';
 import type { ImportTarget, Profile } from '../profiles/profile.ts';
-import type { Fixes } from './subject.ts';
+import type { Fixes, ImportFacts } from './subject.ts';
 
 /** The ending that goes with a format. */
 const ENDINGS: Readonly<Record<string, string>> = { raw: '.raw' };
 
-/** @param path the image, as the user named it @param size the virtual size of what is made, where it is another one */
-export function fixesFor(path: string, { target }: Profile, size: number | undefined): Fixes {
+export interface FixRequest {
+  readonly facts: ImportFacts;
+  /** The virtual size of what is made, where it is another one. */
+  readonly size: number | undefined;
+}
+
+/** @param path the image, as the user named it */
+export function fixesFor(path: string, profile: Profile, { facts, size }: FixRequest): Fixes {
+  const { target } = profile;
   const command = (...words: readonly string[]): string => ['diskimg', ...words].map(quoted).join(' ');
   const convert = (wanted: number | undefined, ...flags: readonly string[]): string | undefined => {
     if (target === undefined) return undefined;
@@ -17,10 +25,29 @@ export function fixesFor(path: string, { target }: Profile, size: number | undef
       target.archiveMember ?? `x${ENDINGS[target.format] ?? `.${target.format}`}`,
     );
     const sized = wanted === undefined ? [] : ['--size', sizeText(wanted)];
+    if (target.archiveMember !== undefined && profiles.includes(profile)) {
+      const archive = name.replace(/\.raw$/, '.tar.gz');
+      return command(
+        'convert',
+        ...flags,
+        '--for',
+        profile.name,
+        ...factWords(facts),
+        ...sized,
+        path,
+        archive,
+      );
+    }
     const words = ['convert', ...flags, ...sized, '-O', target.format, ...optionWords(target), path];
     if (target.archiveMember === undefined) return command(...words, name);
-    const packed = name.replace(/\.raw$/, '.tar.gz');
-    return `${command(...words, target.archiveMember)} && ${['tar', '--format=oldgnu', '-Sczf', packed, target.archiveMember].map(quoted).join(' ')}`;
+    const packed = [
+      'tar',
+      '--format=oldgnu',
+      '-Sczf',
+      name.replace(/\.raw$/, '.tar.gz'),
+      target.archiveMember,
+    ];
+    return `${command(...words, target.archiveMember)} && ${packed.map(quoted).join(' ')}`;
   };
   const plain = convert(size);
   const flattened = convert(size, '--allow-path', '.');
@@ -30,6 +57,13 @@ export function fixesFor(path: string, { target }: Profile, size: number | undef
     resized: (wanted) => convert(wanted),
   };
 }
+
+const factWords = ({ os, boot, arch, disk }: ImportFacts): readonly string[] => [
+  ...(os ? ['--os', os] : []),
+  ...(boot ? ['--boot', boot] : []),
+  ...(arch ? ['--arch', arch] : []),
+  ...(disk === 'data' ? ['--data-disk'] : []),
+];
 
 const optionWords = ({ options = {} }: ImportTarget): readonly string[] => {
   const pairs = Object.entries(options).map(([name, value]) => `${name}=${value === true ? 'on' : value}`);

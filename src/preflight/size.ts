@@ -2,7 +2,6 @@
 
 import { alignDown, alignUp, GiB, MiB } from '../binary/align.ts';
 import type { DiskContents } from '../inspect/contents.ts';
-import type { ImportTarget } from '../profiles/profile.ts';
 import type { ImageFacts, ImportFacts, VhdSizes } from './subject.ts';
 
 /** Sizes in bytes, GiB where the name says so. */
@@ -80,14 +79,14 @@ export function canEndAt(size: number, contents: DiskContents | undefined): bool
   return table === 'mbr' || has('gpt-backup-not-at-end');
 }
 
-/** The virtual size that a target gives the image: the one that was meant if that is possible, or the next larger one. */
+/** The virtual size that the image gets where sizes are multiples of `sizeUnit`: the one that was meant if that is possible, or the next larger one. */
 export function targetSize(
   image: ImageFacts,
   contents: DiskContents | undefined,
-  { sizeUnit = 1 }: ImportTarget,
+  sizeUnit: number | undefined,
 ): number {
   const { roundedUp } = sizeReport(image, {});
-  const isMeantFit = roundedUp !== undefined && roundedUp.meantSize % sizeUnit === 0;
+  const isMeantFit = roundedUp !== undefined && roundedUp.meantSize % (sizeUnit ?? 1) === 0;
   if (isMeantFit && canEndAt(roundedUp.meantSize, contents)) return roundedUp.meantSize;
-  return alignUp(image.virtualSize, sizeUnit);
+  return alignUp(image.virtualSize, sizeUnit ?? 1);
 }

@@ -78,7 +78,7 @@ export function subjectOf(profile: Profile, changes: Changes): Subject {
     image: own,
     contents: { ...contents, ...changes.contents, systems },
     facts: changes.facts ?? {},
-    fixes: fixesFor(own.name, profile, undefined),
+    fixes: fixesFor(own.name, profile, { facts: changes.facts ?? {}, size: undefined }),
   };
 }
 

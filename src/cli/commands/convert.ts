@@ -4,10 +4,12 @@ import { type Command, Option } from 'commander';
 import { type ConvertReport, convert, OptionError } from '../../index.ts';
 import { CACHE_MODES, type ConvertFlags, convertOptions } from '../convert-options.ts';
 import { addTrustFlags, formatFlag, inputsOf, optionsFlag, threadsFlag } from '../image-flags.ts';
+import { addImportFlags } from '../import-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, sizeArgument, virtualSizeArgument } from '../options.ts';
 import { barFlag, duration, progressFlag, withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
+import { convertForCloud } from './convert-for.ts';
 import { convertToPipe } from './convert-pipe.ts';
 
 const EXAMPLES = `
@@ -19,6 +21,8 @@ Examples:
   diskimg convert --allow-path . overlay.qcow2 flat.raw
   diskimg convert --allow-path . -B base.qcow2 -F qcow2 overlay.qcow2 smaller.qcow2
   diskimg convert -l before-update disk.qcow2 old.raw
+  diskimg convert --for azure disk.qcow2 disk.vhd
+  diskimg convert --for gcp disk.qcow2 disk.tar.gz
   diskimg convert -O vhd disk.qcow2 - | curl -T - https://example.com/disk.vhd
 
 With - as destination the output goes to standard output while it is made. A compressed qcow2 is made in a temporary
@@ -26,7 +30,7 @@ file first, because its head is known last.
 `;
 
 export function addConvert(program: Command, io: CliIo): Command {
-  return addTrustFlags(
+  const command = addTrustFlags(
     program
       .command('convert')
       .description('convert an image; the output appears under its name when it is complete')
@@ -103,11 +107,24 @@ export function addConvert(program: Command, io: CliIo): Command {
       .action((files: readonly string[], flags: ConvertFlags) => {
         const destination = files.at(-1) as string;
         const sources = requireSources(files.slice(0, -1));
+        if (flags.for !== undefined || flags.profile !== undefined) {
+          return convertForCloud(sources, destination, flags, io);
+        }
+        requireNoImportFlags(flags);
         return destination === '-'
           ? convertToPipe(sources, flags, io)
           : runConvert(sources, destination, flags, io);
       }),
   );
+  return addImportFlags(command, 'For a cloud (format, options and size are what it takes):');
+}
+
+/** @throws OptionError `bad-option` for what says something of an import where there is none */
+function requireNoImportFlags({ fastImport, diskSize, os, boot, arch, dataDisk }: ConvertFlags): void {
+  if ([fastImport, diskSize, os, boot, arch, dataDisk].every((flag) => flag === undefined)) return;
+  throw new OptionError('bad-option', 'Something is said of an import, and no cloud is named.', {
+    hint: 'Name it with --for or --profile, or leave --fast-import, --disk-size, --os, --boot, --arch and --data-disk out.',
+  });
 }
 
 /** @throws OptionError `bad-option` */
