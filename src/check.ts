@@ -49,7 +49,7 @@ export interface ImageCheck {
 export async function checkImage(input: ImageInput, options: CheckOptions = {}): Promise<ImageCheck> {
   const source = await openInput(input, options);
   try {
-    const format = options.format === undefined ? await probe(source) : formatNamed(options.format);
+    const format = options.format === undefined ? (await probe(source)).format : formatNamed(options.format);
     const openOptions = resolveOptions(format.openOptions, options.options ?? {}, format.name);
     if (format.check === undefined) {
       throw new UnsupportedFeatureError('no-check', `There is nothing to check in a ${format.name} image.`, {

@@ -15,7 +15,7 @@ import { type DiskImage, diskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { BackingReference } from './image/reader.ts';
 import type { ByteSource } from './io/source.ts';
-import { probe } from './probe.ts';
+import { type Probed, probe } from './probe.ts';
 import {
   type Chain,
   chainName,
@@ -81,7 +81,10 @@ export async function openImage(input: ImageInput, options: OpenImageOptions = {
 async function openLayer(source: ByteSource, options: OpenImageOptions, chain: Chain): Promise<OpenedImage> {
   const opened: { close(): Promise<void> }[] = [source];
   try {
-    const format = options.format === undefined ? await probe(source) : formatNamed(options.format);
+    const { format, remarks }: Probed =
+      options.format === undefined
+        ? await probe(source)
+        : { format: formatNamed(options.format), remarks: [] };
     const openOptions = resolveOptions(format.openOptions, options.options ?? {}, format.name);
     const dataFiles = new Map<string, ByteSource>();
     const openDataFile = async (name: string): Promise<ByteSource> => {
@@ -116,8 +119,10 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
       dataFiles,
       backing,
     );
+    const image = diskImage(format.name, source, reader, backing);
     return {
-      ...diskImage(format.name, source, reader, backing),
+      ...image,
+      notes: [...image.notes, ...remarks],
       ...(reopen && { reopen }),
       format: format.name,
       isProbed: options.format === undefined,

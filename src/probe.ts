@@ -3,10 +3,21 @@
 import { UnknownFormatError } from './errors.ts';
 import { type FormatName, formatBySuffix, formatNamed, formats } from './formats/index.ts';
 import { type Format, PROBE_LENGTH, type ProbeSample } from './image/format.ts';
+import type { Note } from './image/reader.ts';
 import type { ByteSource } from './io/source.ts';
+import { remarksOnRaw, requireNotKnown } from './known-formats.ts';
 
-/** @throws UnknownFormatError `ambiguous-format`, or `unknown-format` for what only its name says to be an image */
-export async function probe(source: ByteSource): Promise<Format<FormatName>> {
+/** The format, and what there is to say of bytes that are taken as raw. */
+export interface Probed {
+  readonly format: Format<FormatName>;
+  readonly remarks: readonly Note[];
+}
+
+/**
+ * @throws UnknownFormatError `ambiguous-format`, or `unknown-format` for what only its name says to be an image;
+ * UnsupportedFeatureError for a format that is known by sight only
+ */
+export async function probe(source: ByteSource): Promise<Probed> {
   const sample = await probeSample(source);
   const answers = formats.filter((format) => format.probe(sample));
   if (answers.length > 1) {
@@ -15,7 +26,10 @@ export async function probe(source: ByteSource): Promise<Format<FormatName>> {
       hint: 'Say which with -f, if you trust where it comes from.',
     });
   }
-  return answers[0] ?? rawUnlessNamedOtherwise(source.name);
+  const [format] = answers;
+  if (format) return { format, remarks: [] };
+  requireNotKnown(sample, source.name);
+  return { format: rawUnlessNamedOtherwise(source.name), remarks: await remarksOnRaw(source, sample) };
 }
 
 async function probeSample(source: ByteSource): Promise<ProbeSample> {
