@@ -14,9 +14,11 @@ export interface FixRequest {
   readonly size: number | undefined;
 }
 
-/** @param path the image, as the user named it */
-export function fixesFor(path: string, profile: Profile, { facts, size }: FixRequest): Fixes {
+/** @param named the image, as the user named it */
+export function fixesFor(named: string, profile: Profile, { facts, size }: FixRequest): Fixes {
   const { target } = profile;
+  // What begins with a dash would be taken for a flag.
+  const path = named.length > 1 && named.startsWith('-') ? `./${named}` : named;
   const command = (...words: readonly string[]): string => ['diskimg', ...words].map(quoted).join(' ');
   const convert = (wanted: number | undefined, ...flags: readonly string[]): string | undefined => {
     if (target === undefined) return undefined;
@@ -94,9 +96,13 @@ function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(word)) {
     const escaped = word.replaceAll(/[\\']|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
-      char === '\\' || char === "'" ? `\\${char}` : `\\u{${(char.codePointAt(0) as number).toString(16)}}`,
+      char === '\\' || char === "'" ? `\\${char}` : bytesOf(char),
     );
     return `$'${escaped}'`;
   }
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
+
+/** As `$'…'` of bash, zsh and ksh writes bytes. */
+const bytesOf = (char: string): string =>
+  [...new TextEncoder().encode(char)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');

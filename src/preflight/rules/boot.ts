@@ -50,7 +50,10 @@ export function bootModes({ modes }: RequirementOf<'boot-modes'>, subject: Subje
     }
     const details = {
       reason: withoutLoader(contents),
-      advice: 'A disk without a system is imported with --data-disk.',
+      advice:
+        contents.systems.length > 0
+          ? `Install a loader for ${wanted} in the guest.`
+          : 'Say --data-disk for a disk without a system.',
     };
     return hasNothingToStart(contents) ? broken(wanted, 'none', details) : doubtful(wanted, 'none', details);
   }

@@ -65,7 +65,7 @@ export const partitionTable = ofDisk<'partition-table'>(tablesWanted, (requireme
   if (kind !== 'none' && requirement.tables.includes(kind)) return kept(wanted, seen);
   return broken(wanted, seen, {
     reason: `The cloud wants ${wanted}.`,
-    advice: 'Convert the partition table in the guest (sgdisk, mbr2gpt), or install it anew.',
+    advice: 'Convert the partition table with its loader in the guest, or install it anew.',
   });
 });
 
