@@ -1,4 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+// Every thread and every program that a test starts loads the TypeScript sources: with what Node has made of them before,
+// that takes half the time.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url));
 
 export default defineConfig({
   test: {
