@@ -44,7 +44,9 @@ it('are all commands with limits', () => {
   const limited = program.commands.filter(({ options }) =>
     options.some(({ long }) => long === '--allow-path'),
   );
-  expect(limited.map((command) => command.name()).sort()).toEqual(Object.keys(commands).sort());
+  expect(limited.map((command) => command.name()).sort()).toEqual(
+    [...Object.keys(commands), 'preflight', 'serve'].sort(),
+  );
 });
 
 describe.each(Object.entries(commands))('diskimg %s', (_, argv) => {
@@ -65,5 +67,44 @@ describe.each(Object.entries(commands))('diskimg %s', (_, argv) => {
     const { code, err } = await diskimg(argv(top));
     expect(code).not.toBe(0);
     expect(err).toContain('[needs-backing]');
+  });
+});
+
+describe('diskimg serve, which goes on when nothing is wrong', () => {
+  it.each([
+    ['--max-virtual-size', '512M', () => base],
+    ['--max-metadata', '8', () => base],
+    ['--max-chain-depth', '1', () => top],
+  ])('%s %s', async (flag, value, image) => {
+    const argv = ['serve', '-O', 'raw', '--port', '0', '--allow-path', temp('.'), flag, value, image()];
+    const { code, err } = await diskimg(argv);
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('[over-budget]') });
+    expect(err).toContain(flag);
+  });
+
+  it('--allow-path', async () => {
+    const { code, err } = await diskimg(['serve', '-O', 'raw', '--port', '0', top]);
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('[needs-backing]') });
+  });
+});
+
+describe('diskimg preflight, which judges what cannot be opened as far as it can be read', () => {
+  const preflight = ['preflight', '--for', 'openstack'];
+  it.each([
+    ['--max-virtual-size', '512M'],
+    ['--max-metadata', '8'],
+  ])('%s %s', async (flag, value) => {
+    expect((await diskimg([...preflight, base])).code).toBe(0);
+    const { code, err } = await diskimg([...preflight, flag, value, base]);
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('[over-budget]') });
+    expect(err).toContain(flag);
+  });
+
+  it.each([
+    ['a chain that is too long', ['--allow-path', temp('.'), '--max-chain-depth', '1']],
+    ['a chain that is not allowed', []],
+  ])('%s is a verdict', async (_, flags) => {
+    const { code, out } = await diskimg([...preflight, ...flags, top]);
+    expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining('1 failed') });
   });
 });
