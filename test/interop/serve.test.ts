@@ -1,11 +1,11 @@
-/** Served images with other people's clients: curl goes on with a download, qemu reads in place. */
+/** Served images with another client: curl goes on with a download. */
 
 import { spawn } from 'node:child_process';
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { type ServeOptions, serveImage } from '../../src/index.ts';
-import { describeWith, qemuFormat, qemuImg, run } from '../support/native-tools.ts';
+import { describeWith, run } from '../support/native-tools.ts';
 import { fillRandom, seededGuest, seededRandom, sha256 } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -65,17 +65,5 @@ describeWith(['curl'], 'curl', () => {
       await server.close();
       expect(await ended).toBe(18); // "Transferred a partial file", also of one in chunks
     }
-  });
-});
-
-describeWith(['qemu-img', 'qemu-img with curl'], 'qemu', () => {
-  test.each(kinds)('reads %j in place', async (options) => {
-    const url = await served(options);
-    const args = ['-f', qemuFormat(options.format), '-O', 'raw', url, temp('read.raw')];
-    await qemuImg(['convert', ...args]);
-    const size = statSync(temp('disk.raw')).size;
-    expect(sha256(readFileSync(temp('read.raw')).subarray(0, size))).toBe(
-      sha256(readFileSync(temp('disk.raw'))),
-    );
   });
 });
