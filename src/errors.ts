@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'unsupported-version'
   | 'unsupported-feature'
   | 'encrypted'
+  | 'wrong-passphrase'
   | 'needs-backing'
   | 'needs-data-file'
   | 'needs-parent'

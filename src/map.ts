@@ -87,7 +87,7 @@ function entryOf(layers: readonly Layer[], extent: Extent, from: number, to: num
     present: !isZero || extent.explicit === true || !tellsHoles,
     zero: isZero,
     data: !isZero,
-    compressed: extent.kind === 'packed',
+    compressed: extent.kind === 'packed' && extent.codec !== 'cipher',
     // The holes of a flat file have a place too.
     ...(extent.kind === 'data' && { offset: extent.fileOffset }),
     ...(isZero && isFlat && { offset: extent.guestOffset }),

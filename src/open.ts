@@ -11,10 +11,12 @@ import {
 } from './errors.ts';
 import { type FormatName, formatNamed, formats, type OpenOptions } from './formats/index.ts';
 import { concatenation } from './image/concat.ts';
+import type { OpenContext } from './image/format.ts';
 import { type DiskImage, diskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { BackingReference } from './image/reader.ts';
 import type { ByteSource } from './io/source.ts';
+import { type EncryptedFile, type Passphrase, passphraseBytes } from './passphrase.ts';
 import { type Probed, probe } from './probe.ts';
 import {
   type Chain,
@@ -51,6 +53,8 @@ export type OpenImageOptions = ReferenceRules &
      * what stands in its way, if anything does.
      */
     readonly metadataOnly?: boolean;
+    /** For encrypted images: also for those that the image builds on. Without it they can be described, not read. */
+    readonly passphrase?: Passphrase;
   } & (InputFormat | { readonly format?: undefined; readonly options?: OpenOptions<FormatName> });
 
 /** An opened image, and how it was opened. */
@@ -98,6 +102,7 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
         ...(!options.metadataOnly && { openDataFile }),
         salvage: options.salvage ?? false,
         maxMetadataBytes: options.maxMetadataBytes ?? MAX_METADATA_BYTES,
+        ...unlocking(options, { name: source.name, format: format.name }),
       })
       .catch((error) => {
         throw withDetails(error, { format: format.name });
@@ -115,7 +120,12 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
         : undefined;
     const reopen = threadImage(
       source,
-      { format: format.name, options: openOptions, salvage: options.salvage ?? false },
+      {
+        format: format.name,
+        options: openOptions,
+        salvage: options.salvage ?? false,
+        ...(reader.volumeKey && { volumeKey: reader.volumeKey }),
+      },
       dataFiles,
       backing,
     );
@@ -161,6 +171,14 @@ export async function openImages(
     openOptions,
     ...(parts.length === images.length && { reopen: { parts } }),
   };
+}
+
+function unlocking(
+  { passphrase, metadataOnly }: OpenImageOptions,
+  image: EncryptedFile,
+): Pick<OpenContext, 'unlock'> {
+  if (passphrase === undefined || metadataOnly) return {};
+  return { unlock: { passphrase: () => passphraseBytes(passphrase, image) } };
 }
 
 async function openNamedDataFile(
@@ -255,7 +273,7 @@ function requireVirtualSize(size: number, { maxVirtualSize }: OpenImageOptions, 
 
 function threadImage(
   source: ByteSource,
-  how: Pick<JobLayer, 'format' | 'options' | 'salvage'>,
+  how: Pick<JobLayer, 'format' | 'options' | 'salvage' | 'volumeKey'>,
   dataFiles: ReadonlyMap<string, ByteSource>,
   backing: OpenedImage | undefined,
 ): JobImage | undefined {

@@ -22,8 +22,8 @@ export interface DataExtent extends GuestRun {
 }
 
 /**
- * One compressed block: `storedLength` bytes at `fileOffset` decode to `unpackedLength` guest bytes. Of a block in a
- * backing file, guest offset and length are the part that shows.
+ * One compressed or enciphered block: `storedLength` bytes at `fileOffset` decode to `unpackedLength` guest bytes. Of a
+ * block in a backing file, guest offset and length are the part that shows.
  */
 export interface PackedExtent extends GuestRun {
   readonly kind: 'packed';
@@ -31,7 +31,8 @@ export interface PackedExtent extends GuestRun {
   readonly storedLength: number;
   /** The whole block; more than `length` only for the last block of a disk. */
   readonly unpackedLength: number;
-  readonly codec: CodecName;
+  /** `cipher`: what is stored is enciphered, and only the image's reader, which has the key, deciphers it. */
+  readonly codec: CodecName | 'cipher';
 }
 
 /** Reads as zeros. */

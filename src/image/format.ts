@@ -20,6 +20,13 @@ export interface ProbeSample {
 /** Bytes at each end that {@link Format.probe} sees. */
 export const PROBE_LENGTH = 512;
 
+/** How the key of an encrypted image is had. Neither of the two is ever part of a message, an error or a report. */
+export type Unlock =
+  /** Asked for only where the image needs one. */
+  | { readonly passphrase: () => Promise<Uint8Array> }
+  /** {@link ImageReader.volumeKey} of an image that was unlocked before. */
+  | { readonly volumeKey: Uint8Array };
+
 /** What a reader is given beside the file and the format's own options. */
 export interface OpenContext {
   /** Opens a file that holds data of the image, as the image names it. Without it such an image is only described. */
@@ -31,6 +38,8 @@ export interface OpenContext {
   readonly salvage?: boolean;
   /** Bytes that the tables of one image may take in memory. */
   readonly maxMetadataBytes?: number;
+  /** Without it an encrypted image is only described, and has {@link ImageReader.obstacle}. */
+  readonly unlock?: Unlock;
 }
 
 export interface Format<

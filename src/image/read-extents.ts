@@ -40,6 +40,8 @@ export function guestReader(source: ByteSource, reader: ImageReader, backing?: G
       : block.subarray(0, extent.unpackedLength);
     try {
       if (reader.unpack) await reader.unpack(extent, packed, unpacked);
+      else if (extent.codec === 'cipher')
+        throw new TypeError('an enciphered extent of a reader without a key');
       else codecOf(extent.codec).unpack(packed, unpacked);
     } catch (error) {
       const { fileOffset, guestOffset } = extent;

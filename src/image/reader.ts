@@ -81,6 +81,8 @@ export interface ImageReader {
   readonly backing?: BackingReference;
   /** Why the guest data cannot be read, though the metadata can. */
   readonly obstacle?: ImageError;
+  /** What unlocks an encrypted image again, on another thread; never printed. */
+  readonly volumeKey?: Uint8Array;
   /**
    * Where extents stand when it is not the image file itself: their offsets count through these files, one behind the
    * other. Closed with the image.
@@ -90,7 +92,7 @@ export interface ImageReader {
   readonly isSequential?: boolean;
   /**
    * Decodes `stored`, the stored bytes of `extent`, into all of `into`. Left out where the extent's codec is all
-   * there is to it; given where a record surrounds the payload, or blocks build on each other.
+   * there is to it; given where a record surrounds the payload, blocks build on each other, or are enciphered.
    * @throws CorruptImageError
    */
   unpack?(extent: PackedExtent, stored: Uint8Array, into: Uint8Array): Promise<void>;

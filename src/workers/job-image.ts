@@ -19,6 +19,8 @@ export interface JobLayer extends JobFile {
   /** By the names that the image gives them. */
   readonly dataFiles: ReadonlyMap<string, JobFile>;
   readonly backing?: JobImage;
+  /** Of an encrypted image: the thread is given the key, not the passphrase, from which it takes a second to make. */
+  readonly volumeKey?: Uint8Array;
 }
 
 /** One image with all below it, or several one behind the other. */
@@ -32,7 +34,7 @@ const openAgain = ({ descriptor, size }: JobFile): ByteSource =>
 /** Opens the image on the calling thread, which its reads block. */
 export async function openJobImage(image: JobImage): Promise<DiskImage> {
   if ('parts' in image) return concatenation(await openAll(image.parts));
-  const { format, options, salvage, dataFiles, backing } = image;
+  const { format, options, salvage, dataFiles, backing, volumeKey } = image;
   const source = openAgain(image);
   const openDataFile = async (name: string): Promise<ByteSource> => {
     const file = dataFiles.get(name);
@@ -40,7 +42,11 @@ export async function openJobImage(image: JobImage): Promise<DiskImage> {
       throw new TypeError(`${source.name} names a file that the job does not have: ${name}`);
     return openAgain(file);
   };
-  const reader = await formatNamed(format).open(source, options, { openDataFile, salvage });
+  const reader = await formatNamed(format).open(source, options, {
+    openDataFile,
+    salvage,
+    ...(volumeKey && { unlock: { volumeKey } }),
+  });
   return diskImage(format, source, reader, backing && (await openJobImage(backing)));
 }
 

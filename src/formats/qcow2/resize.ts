@@ -103,6 +103,7 @@ async function lastExtent(reader: ImageReader, from: number, to: number): Promis
 }
 
 async function requireZeroTail(file: ByteEditor, extent: PackedExtent): Promise<void> {
+  if (extent.codec === 'cipher') throw new TypeError('encrypted images are not grown');
   const stored = await readBytes(file, extent.fileOffset, extent.storedLength, 'A compressed cluster');
   const cluster = new Uint8Array(extent.unpackedLength);
   codecOf(extent.codec).unpack(stored, cluster);
