@@ -17,9 +17,8 @@ import {
 } from './formats/index.ts';
 import { contentIdentity, freshIdentity } from './identity.ts';
 import { resolveOptions } from './image/options.ts';
-import type { OverlayBase } from './image/overlay.ts';
 import type { Note } from './image/reader.ts';
-import type { Writer } from './image/writer.ts';
+import type { Writer, WriterContext } from './image/writer.ts';
 import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
 import {
@@ -29,7 +28,9 @@ import {
   openImages,
   threadsToRead,
 } from './open.ts';
+import { type Encrypting, outputEncryption } from './output-encryption.ts';
 import { type BackingFile, type ChainBase, findInChain, overlayBase } from './overlay-base.ts';
+import type { Passphrase } from './passphrase.ts';
 import { sameDigest } from './verify.ts';
 import type { Job } from './workers/job.ts';
 import type { JobImage } from './workers/job-image.ts';
@@ -75,6 +76,8 @@ export type ConvertOptions = OutputFormat & {
    * its name. Not for an existing file.
    */
   readonly verify?: boolean;
+  /** For formats and options that encrypt (`encryptFormat`): what will open the output. */
+  readonly outputPassphrase?: Passphrase;
   /** The largest output file in bytes; no limit by default. */
   readonly maxOutputBytes?: number;
   /** Stops with a BudgetError after this time. */
@@ -157,7 +160,12 @@ async function convertWhole(
     base: await overlayBase(outputPath, settings.format, backing),
     chain: await findInChain(image, outputPath, backing),
   };
-  const writer = settings.format.writer(size.bytes, settings.createOptions, overlay?.base);
+  const writerIn = (context: WriterContext) =>
+    settings.format.writer(size.bytes, settings.createOptions, context);
+  writerIn({ base: overlay?.base }); // what is not possible is told before a passphrase is asked for
+  const encrypting = await encryptionOf(outputPath, settings, options);
+  const context = { base: overlay?.base, encryption: encrypting?.encryption };
+  const writer = writerIn(context);
   for (const path of image.reopen ? filesOf(image.reopen) : []) await requireOtherFile(path, outputPath);
   // What is lost behind the end of the output is nobody's loss.
   const readable = options.input?.salvage ? salvagedImage(image, () => {}) : image;
@@ -170,7 +178,7 @@ async function convertWhole(
     const lost: LostRange[] = [];
     const fileSize = await writeImage(
       image,
-      { writer, overlay, outputPath },
+      { writer, context, chain: overlay?.chain, outputPath },
       file,
       settings,
       options,
@@ -180,7 +188,12 @@ async function convertWhole(
     );
     await file.resize(fileSize);
     const digest = options.verify
-      ? await sameDigest(image, { path: file.partialPath, format: settings.format.name }, size.bytes, options)
+      ? await sameDigest(
+          image,
+          { path: file.partialPath, format: settings.format.name, passphrase: encrypting?.passphrase },
+          size.bytes,
+          options,
+        )
       : undefined;
     await image.requireUnchanged();
     requireNotAborted(options.signal);
@@ -216,10 +229,32 @@ function filesOf(image: JobImage): string[] {
   return [...own, ...(backing ? filesOf(backing) : [])];
 }
 
-/** What the output builds on, and where that stands in the input's chain. */
-interface Overlay {
-  readonly base: OverlayBase;
-  readonly chain: ChainBase;
+/** @throws OptionError `bad-option` for what would not be the same bytes each time */
+async function encryptionOf(
+  outputPath: string,
+  { format: { name: format }, createOptions }: Settings,
+  { outputPassphrase, reproducible }: ConvertOptions,
+): Promise<Encrypting | undefined> {
+  if (reproducible === undefined || createOptions.encryptFormat === undefined) {
+    return outputEncryption({ name: outputPath, format }, createOptions, outputPassphrase);
+  }
+  throw new OptionError(
+    'bad-option',
+    'What is encrypted cannot be reproducible: its key is made by chance.',
+    {
+      format,
+      hint: 'Leave one of the two out.',
+    },
+  );
+}
+
+/** What is written, and how. */
+interface Output {
+  readonly writer: Writer;
+  readonly context: WriterContext;
+  /** Where what it builds on stands in the input's chain. */
+  readonly chain: ChainBase | undefined;
+  readonly outputPath: string;
 }
 
 /** What is asked for, checked and complete. */
@@ -248,11 +283,7 @@ function settingsOf(options: ConvertOptions): Settings {
 /** Writes all of the image into the file under construction; returns how long that file is to be. */
 async function writeImage(
   image: OpenedImage,
-  {
-    writer,
-    overlay,
-    outputPath,
-  }: { readonly writer: Writer; readonly overlay: Overlay | undefined; readonly outputPath: string },
+  { writer, context, chain, outputPath }: Output,
   file: FileOutput,
   { format, createOptions, threads, sparseSize, flushes }: Settings,
   { input, reproducible, signal, onProgress, maxOutputBytes = Infinity, maxExpansion }: ConvertOptions,
@@ -267,7 +298,7 @@ async function writeImage(
       kind: 'convert',
       source,
       target: { path: file.partialPath, direct: flushes },
-      writer: { format: format.name, virtualSize, options: createOptions, base: overlay?.base },
+      writer: { format: format.name, virtualSize, options: createOptions, context },
       shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
       ...how,
     };
@@ -289,7 +320,7 @@ async function writeImage(
       ...how,
       onLoss,
       maxExpansion: maxExpansion ?? MAX_EXPANSION,
-      base: overlay?.chain,
+      base: chain,
       signal,
       onProgress(progress) {
         requireOutputBytes(progress.writtenBytes, maxOutputBytes);

@@ -14,13 +14,17 @@ import type { Note } from './image/reader.ts';
 import type { Writer } from './image/writer.ts';
 import { createFileOutput } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
+import { outputEncryption } from './output-encryption.ts';
 import { type BackingFile, overlayBase } from './overlay-base.ts';
+import type { Passphrase } from './passphrase.ts';
 
 export type CreateImageOptions = OutputFormat & {
   /** The virtual size in bytes; with a backing file by default that file's. */
   readonly size?: number;
   /** What the new image builds on, where its format has overlays. */
   readonly backing?: BackingFile;
+  /** For options that encrypt (`encryptFormat`): what will open the image. */
+  readonly passphrase?: Passphrase;
   /** Is the file flushed to its disk before it gets its name? True by default. */
   readonly flush?: boolean;
   /** Take UUID and time from the content and `timestamp` (seconds since 1970), not from chance and clock. */
@@ -49,7 +53,12 @@ export async function createImage(path: string, options: CreateImageOptions): Pr
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
   const base = options.backing && (await overlayBase(path, format, options.backing));
   const size = roundedSize(requireGiven(options.size ?? base?.opened?.virtualSize), format.sizeUnit);
-  const writer = format.writer(size.bytes, createOptions, base);
+  const encrypting = await outputEncryption(
+    { name: path, format: format.name },
+    createOptions,
+    options.passphrase,
+  );
+  const writer = format.writer(size.bytes, createOptions, { base, encryption: encrypting?.encryption });
   return {
     filename: path,
     format: format.name,

@@ -77,6 +77,7 @@ export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 export type { BackingFile } from './overlay-base.ts';
+export { type EncryptedFile, type Passphrase, readPassphrase, type Secret } from './passphrase.ts';
 export type { PreflightReport, RuleVerdict, Verdict } from './preflight/judge.ts';
 export {
   type AskedOutput,

@@ -56,12 +56,12 @@ export async function measure(input: ImageInput | EmptyDisk, options: MeasureOpt
   const format = writableFormatNamed(options.format);
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
   if (isEmptyDisk(input)) {
-    const writer = format.writer(roundedSize(input.virtualSize, format.sizeUnit).bytes, createOptions);
+    const writer = format.writer(roundedSize(input.virtualSize, format.sizeUnit).bytes, createOptions, {});
     return measurement(writer, uniformAllocation(requireBlockCount(writer), false), true);
   }
   await using image = await openImage(input, options.input);
   const size = outputSize(image, options.size, format.sizeUnit);
-  const writer = format.writer(size.bytes, createOptions);
+  const writer = format.writer(size.bytes, createOptions, {});
   if (options.scan) await requireZerosFrom(image, size.bytes, options.signal);
   if (isInPlace(writer)) return measurement(writer, uniformAllocation(requireBlockCount(writer), true), true);
   const stored = createAllocationBits(requireBlockCount(writer));

@@ -143,8 +143,9 @@ async function askedOutput(
   const { image, signal } = source;
   const format = writableFormatNamed(options.format);
   const createOptions = resolveOptions(format.createOptions, options.options ?? {}, format.name);
+  requirePlain(createOptions, format.name);
   const size = outputSize(image, options.size, format.sizeUnit);
-  const writer = format.writer(size.bytes, createOptions);
+  const writer = format.writer(size.bytes, createOptions, {});
   await requireZerosFrom(image, size.bytes, signal);
   const scansData = packs(writer) && options.scan === 'data';
   const surveyed = await survey(source, writer);
@@ -173,12 +174,22 @@ async function askedOutput(
   return { writer, identity, stored, plan, notes: [...image.notes, ...size.notes] };
 }
 
+/** A plan goes to other processes and machines, and a key must not. @throws OptionError `bad-option` */
+function requirePlain({ encryptFormat }: Readonly<Record<string, unknown>>, format: FormatName): void {
+  if (encryptFormat === undefined) return;
+  throw new OptionError('bad-option', 'Encrypted outputs are written into files only.', {
+    format,
+    hint: 'Convert it to a file first, and send that.',
+  });
+}
+
 async function plannedOutput(source: Source, plan: OutputPlan): Promise<Wanted> {
   const { image } = source;
   requireSameSource(image, plan.source, await fingerprintOf(image, image.openOptions));
   const format = writableFormatNamed(plan.format);
   const options = resolveOptions(format.createOptions, plan.options, format.name);
-  const writer = format.writer(plan.virtualSize, options);
+  requirePlain(options, format.name);
+  const writer = format.writer(plan.virtualSize, options, {});
   const stored = await survey(source, writer);
   if (packs(writer)) {
     stored.bits.fill(0);

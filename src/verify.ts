@@ -13,7 +13,11 @@ import { type OpenedImage, openImage } from './open.ts';
  */
 export async function sameDigest(
   input: OpenedImage,
-  output: { readonly path: string; readonly format: FormatName },
+  output: {
+    readonly path: string;
+    readonly format: FormatName;
+    readonly passphrase?: Uint8Array | undefined;
+  },
   virtualSize: number,
   { threads, signal }: Pick<DigestOptions, 'threads' | 'signal'>,
 ): Promise<string> {
@@ -23,7 +27,10 @@ export async function sameDigest(
     ...(signal && { signal }),
   };
   const before = await digestOpened(input, how);
-  await using image = await openImage(output.path, { format: output.format });
+  await using image = await openImage(output.path, {
+    format: output.format,
+    ...(output.passphrase && { passphrase: output.passphrase }),
+  });
   const after = await digestOpened(image, how);
   if (before.digest === after.digest) return before.digest;
   throw new CorruptImageError('verify-failed', 'The output does not hold the same disk as the input.', {

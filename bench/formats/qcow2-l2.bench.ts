@@ -21,6 +21,7 @@ const shape: L2Shape = {
   dataFileSize: 2 ** 40,
   hasDataFile: false,
   hasBacking: false,
+  isEncrypted: false,
   fileSize: TiB,
 };
 

@@ -19,7 +19,7 @@ const VIRTUAL_SIZE = 256 * GiB;
 /** An image of which the blocks that `isStored` names are stored. */
 async function imageOf(formatName: string, isStored: (block: number) => boolean): Promise<DiskImage> {
   const format = writableFormatNamed(formatName);
-  const writer = format.writer(VIRTUAL_SIZE, resolveOptions(format.createOptions, {}, format.name));
+  const writer = format.writer(VIRTUAL_SIZE, resolveOptions(format.createOptions, {}, format.name), {});
   if (writer.kind !== 'layout') throw new Error(`${formatName} is not laid out`);
   const bits = createAllocationBits(VIRTUAL_SIZE / writer.unit);
   for (let block = 0; block < bits.blockCount; block++) {

@@ -9,8 +9,8 @@ import {
 } from '../index.ts';
 import { type TrustFlags, trustRules } from './image-flags.ts';
 import type { ImportFlags } from './import-flags.ts';
-import type { CliIo } from './io.ts';
 import { outputFormat, type Pair, sortOptions, sourceDateEpoch } from './options.ts';
+import { outputPassphraseOf, type SecretIo } from './passphrase.ts';
 import type { ProgressFlags } from './progress.ts';
 
 /** qemu-img's words. Node cannot choose how a file is cached; what it can is to flush it or not. */
@@ -33,6 +33,7 @@ export interface ConvertFlags extends ProgressFlags, TrustFlags, ImportFlags {
   readonly backingFormat?: FormatName;
   readonly salvage?: true;
   readonly verify?: true;
+  readonly outputPassphraseFile?: string;
   readonly maxOutput?: number;
   readonly maxExpansion?: number;
   readonly timeout?: number;
@@ -41,7 +42,7 @@ export interface ConvertFlags extends ProgressFlags, TrustFlags, ImportFlags {
 }
 
 /** What is asked of the library. @throws OptionError `bad-option` */
-export function convertOptions(destination: string, flags: ConvertFlags, env: CliIo['env']): ConvertOptions {
+export function convertOptions(destination: string, flags: ConvertFlags, io: SecretIo): ConvertOptions {
   const output = outputFormat(flags.outputFormat, destination);
   const { create, open } = sortOptions(flags.options, output, flags.inputFormat);
   const sparseSize = flags.sparse === 'off' ? 0 : flags.sparseSize;
@@ -51,9 +52,10 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
     input: {
       ...(flags.inputFormat && { format: flags.inputFormat }),
       options: { ...open, ...(flags.snapshot !== undefined && { snapshot: flags.snapshot }) },
-      ...trustRules(flags),
+      ...trustRules(flags, io),
       ...(flags.salvage && { salvage: true }),
     },
+    outputPassphrase: outputPassphraseOf(flags.outputPassphraseFile, flags.passphraseFile, io),
     ...(flags.size !== undefined && { size: flags.size }),
     ...(flags.threads !== undefined && { threads: flags.threads }),
     ...(sparseSize !== undefined && { sparseSize }),
@@ -64,7 +66,7 @@ export function convertOptions(destination: string, flags: ConvertFlags, env: Cl
     ...(flags.maxExpansion !== undefined && { maxExpansion: flags.maxExpansion }),
     ...(flags.timeout !== undefined && { timeoutSeconds: flags.timeout }),
     ...(flags.backing !== undefined && { backing: backingFile(flags.backing, flags.backingFormat) }),
-    ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
+    ...(flags.reproducible && { reproducible: { timestamp: sourceDateEpoch(io.env) } }),
   } as ConvertOptions; // checked against the declarations of the formats by the library
 }
 

@@ -17,6 +17,7 @@ import {
   pairsArgument,
   sizeArgument,
 } from './options.ts';
+import { PASSPHRASE_VARIABLE, passphraseOf, type SecretIo } from './passphrase.ts';
 
 /**
  * The image of a command: a path, an address, or `-` for what is piped in.
@@ -111,6 +112,13 @@ export const sourceRules = ({ spool, maxSpool, header }: SourceFlags): SourceOpt
   ...(Object.keys(header).length > 0 && { http: { headers: header } }),
 });
 
+/** The flag that unlocks encrypted images. */
+const passphraseFlag = (): Option =>
+  new Option(
+    '--passphrase-file <file>',
+    `of an encrypted image, without the line break at its end; otherwise ${PASSPHRASE_VARIABLE}, or a question at the terminal`,
+  );
+
 const TRUST = 'What images may do:';
 
 /** Adds the flags that say what may be opened beside an image, and how much trouble images may make. */
@@ -129,7 +137,7 @@ export function addTrustFlags(command: Command): Command {
   limit('--max-chain-depth <number>', 'images below the first one, at most (default: 64)', countArgument);
   limit('--max-virtual-size <size>', 'the largest disk that is read (default: 64T)', sizeArgument);
   limit('--max-metadata <size>', "memory for an image's tables, at most (default: 512M)", sizeArgument);
-  return addSourceFlags(command);
+  return addSourceFlags(command).addOption(passphraseFlag());
 }
 
 export const threadsFlag = (about: string): Option =>
@@ -140,20 +148,19 @@ export const outputFlag = (about = 'for people, or as JSON'): Option =>
 
 /** What the flags of {@link addTrustFlags} say. */
 export interface TrustFlags extends SourceFlags {
+  readonly passphraseFile?: string;
   readonly allowPath: readonly string[];
   readonly maxChainDepth?: number;
   readonly maxVirtualSize?: number;
   readonly maxMetadata?: number;
 }
 
-export const trustRules = ({
-  allowPath,
-  maxChainDepth,
-  maxVirtualSize,
-  maxMetadata,
-  ...source
-}: TrustFlags) => ({
+export const trustRules = (
+  { allowPath, maxChainDepth, maxVirtualSize, maxMetadata, passphraseFile, ...source }: TrustFlags,
+  io: SecretIo,
+) => ({
   ...sourceRules(source),
+  passphrase: passphraseOf(passphraseFile, io),
   ...(allowPath.length > 0 && { allowPaths: allowPath }),
   ...(maxChainDepth !== undefined && { maxDepth: maxChainDepth }),
   ...(maxVirtualSize !== undefined && { maxVirtualSize }),
@@ -167,5 +174,5 @@ export const readingOf = ({ inputFormat, options }: ReadingFlags) => ({
 });
 
 /** How to open the image. @throws OptionError `bad-option` */
-export const openingOf = (flags: ImageFlags): OpenImageOptions =>
-  ({ ...readingOf(flags), ...trustRules(flags) }) as OpenImageOptions; // the options are those of the format
+export const openingOf = (flags: ImageFlags, io: SecretIo): OpenImageOptions =>
+  ({ ...readingOf(flags), ...trustRules(flags, io) }) as OpenImageOptions; // the options are those of the format

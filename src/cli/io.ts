@@ -18,6 +18,8 @@ export interface ProcessIo {
   readonly isOutputTerminal: boolean;
   /** Characters in a line of the terminal. */
   readonly columns: number;
+  /** Asks the person at the terminal, without showing what is typed; left out where there is none. */
+  readonly askSecret?: (question: string) => Promise<string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted when the user asks to stop. */
   readonly signal: AbortSignal;

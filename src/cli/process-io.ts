@@ -1,6 +1,6 @@
 /** The real process as the command line sees it. */
 
-import { ImageIoError } from '../index.ts';
+import { CancelledError, ImageIoError } from '../index.ts';
 import type { ProcessIo } from './io.ts';
 
 export function processIo(signal: AbortSignal): ProcessIo {
@@ -33,10 +33,38 @@ export function processIo(signal: AbortSignal): ProcessIo {
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stderr.isTTY === true,
     isOutputTerminal: process.stdout.isTTY === true,
+    ...(process.stdin.isTTY && process.stderr.isTTY && { askSecret }),
     columns: process.stderr.columns ?? 80,
     env: process.env,
     signal,
   };
+}
+
+const ENTER = /[\r\n]/;
+const INTERRUPT = '\u0003';
+const ERASE = /[\b\u007f]/;
+
+/** Reads a line from the terminal without showing it. @throws CancelledError when the person interrupts */
+async function askSecret(question: string): Promise<string> {
+  const { stdin, stderr } = process;
+  stderr.write(question);
+  stdin.setRawMode(true);
+  stdin.setEncoding('utf8');
+  try {
+    let typed = '';
+    for await (const text of stdin.iterator({ destroyOnReturn: false })) {
+      for (const character of text as string) {
+        if (ENTER.test(character)) return typed;
+        if (character === INTERRUPT) throw new CancelledError();
+        typed = ERASE.test(character) ? [...typed].slice(0, -1).join('') : typed + character;
+      }
+    }
+    return typed;
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+    stderr.write('\n');
+  }
 }
 
 /** A reader that goes away (`| head`) is not an error of ours. */

@@ -55,13 +55,15 @@ export function performer(workshop: Workshop): Performer {
     const loaded = await readTask(task, guest);
     const { output } = workshop;
     const blocks = [...storedBlocksOf(loaded, output.writer.unit, workshop.keepsZeros)];
+    // Before they are written: that may encipher them in place.
+    const digests = workshop.digests ? digestBlocks(blocks) : undefined;
     const written =
       output.kind === 'appender'
         ? await append(workshop, output, task, blocks, arena)
         : await place(workshop, output, task, loaded, blocks, blockHead);
     return {
       written,
-      ...(workshop.digests && { digests: digestBlocks(blocks) }),
+      ...(digests && { digests }),
       ...(lost.length > 0 && { lost }),
     };
   };
@@ -100,9 +102,11 @@ async function place(
     next = end;
     return frontierAt(end + blocks.length * stride);
   });
-  const step = sparseSize === 0 ? 0 : Math.max(sparseSize, MIN_HOLE_IN_BLOCK);
+  // Zeros that are enciphered are none.
+  const step = writer.encipher ? Infinity : sparseSize === 0 ? 0 : Math.max(sparseSize, MIN_HOLE_IN_BLOCK);
   for (const { bytes } of blocks) {
     await output.add(blockHead, next);
+    writer.encipher?.(bytes, next + blockHead.length);
     if (unit <= step) await output.add(bytes, next + blockHead.length);
     else await addRuns(output, bytes, next + blockHead.length, step);
     next += stride;

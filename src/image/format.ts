@@ -4,9 +4,8 @@ import type { ByteEditor } from '../io/editor.ts';
 import type { ByteSource } from '../io/source.ts';
 import type { CheckFigures, CheckRequest } from './check.ts';
 import type { OptionSpecs, OptionValues } from './options.ts';
-import type { OverlayBase } from './overlay.ts';
 import type { ImageReader } from './reader.ts';
-import type { Writer } from './writer.ts';
+import type { Writer, WriterContext } from './writer.ts';
 
 /** The bytes by which formats are told apart. */
 export interface ProbeSample {
@@ -72,7 +71,7 @@ export interface Format<
    * @throws CorruptImageError, UnsupportedFeatureError, BudgetError, ImageIoError
    */
   open(source: ByteSource, options: OptionValues<OpenSpecs>, context?: OpenContext): Promise<ImageReader>;
-  /** Are there images of this format that build on another one, the `base` of their writer? */
+  /** Are there images of this format that build on another one, the {@link WriterContext.base} of their writer? */
   readonly hasOverlays?: true;
   /**
    * Walks all metadata and reports what contradicts it; opens nothing that the image names. Left out by a format that
@@ -99,10 +98,9 @@ export interface WritableFormat<
   /**
    * The writer for a disk of `virtualSize` bytes, a multiple of {@link Format.sizeUnit}. Pure: the same arguments
    * give the same writer on every thread.
-   * @param base what the image builds on, for formats with overlays only
    * @throws OptionError when the format cannot hold the size, or options contradict each other
    */
-  writer(virtualSize: number, options: OptionValues<CreateSpecs>, base?: OverlayBase): Writer;
+  writer(virtualSize: number, options: OptionValues<CreateSpecs>, context: WriterContext): Writer;
 }
 
 /** Declares a format; infers the types of its options. */

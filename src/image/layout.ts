@@ -26,6 +26,8 @@ export interface Layout {
   readonly placement: 'in-place' | 'packed';
   /** Bytes before each packed block, the same for all; often none. */
   readonly blockHead: Uint8Array;
+  /** Turns a packed block, in place, into what stands at `fileOffset`; left out where guest bytes are stored as they are. */
+  encipher?(block: Uint8Array, fileOffset: number): void;
   /** What stands before the blocks (exactly `dataStart` bytes) and behind them. */
   sections(
     allocation: Allocation,

@@ -1,6 +1,6 @@
 /** A conversion as data: everything that a worker thread needs to perform tasks. */
 
-import type { OverlayBase } from '../image/overlay.ts';
+import type { WriterContext } from '../image/writer.ts';
 import type { JobImage } from './job-image.ts';
 
 export interface Job {
@@ -12,7 +12,7 @@ export interface Job {
     readonly format: string;
     readonly virtualSize: number;
     readonly options: Readonly<Record<string, unknown>>;
-    readonly base: OverlayBase | undefined;
+    readonly context: WriterContext;
   };
   readonly shared: { readonly turnstile: SharedArrayBuffer; readonly stored: SharedArrayBuffer };
   readonly sparseSize: number;

@@ -11,7 +11,7 @@ import { openJobImage } from './job-image.ts';
 import type { PackJob, PreparedWriter, RenderJob } from './job-kinds.ts';
 
 const writerOf = ({ format, virtualSize, options }: PreparedWriter): Writer =>
-  writableFormatNamed(format).writer(virtualSize, options);
+  writableFormatNamed(format).writer(virtualSize, options, {});
 
 export async function openRenderer({ image, writer, identity, stored, slots }: RenderJob): Promise<Renderer> {
   const layout = writerOf(writer);

@@ -11,7 +11,7 @@ export async function openWorkshop({ source, target, writer, shared, ...settings
   const outputWriter = writableFormatNamed(writer.format).writer(
     writer.virtualSize,
     writer.options,
-    writer.base,
+    writer.context,
   );
   return {
     image: await openJobImage(source),
@@ -19,7 +19,7 @@ export async function openWorkshop({ source, target, writer, shared, ...settings
     output: outputOver(outputWriter, shared.stored),
     turnstile: { memory: shared.turnstile },
     // Zeros are stored over a base, which would show otherwise.
-    keepsZeros: writer.base !== undefined,
+    keepsZeros: writer.context.base !== undefined,
     ...settings,
   };
 }

@@ -57,24 +57,30 @@ describe('what is typed becomes what the library takes', () => {
   });
 
   it('compresses where the format leaves the choice', () => {
-    expect(convertOptions('d.qcow2', flags({ compress: true }), {}).options).toEqual({ compress: true });
-    expect(convertOptions('d.zvhd2', flags({ compress: true }), {}).options).toEqual({});
-    expect(() => convertOptions('d.vhd', flags({ compress: true }), {})).toThrow('vhd has no compression');
+    expect(convertOptions('d.qcow2', flags({ compress: true }), { env: {} }).options).toEqual({
+      compress: true,
+    });
+    expect(convertOptions('d.zvhd2', flags({ compress: true }), { env: {} }).options).toEqual({});
+    expect(() => convertOptions('d.vhd', flags({ compress: true }), { env: {} })).toThrow(
+      'vhd has no compression',
+    );
   });
 
   it('--sparse=off is -S 0', () => {
-    expect(convertOptions('d.raw', flags({ sparse: 'off', sparseSize: 65536 }), {}).sparseSize).toBe(0);
-    expect(convertOptions('d.raw', flags({ sparseSize: 65536 }), {}).sparseSize).toBe(65536);
+    expect(convertOptions('d.raw', flags({ sparse: 'off', sparseSize: 65536 }), { env: {} }).sparseSize).toBe(
+      0,
+    );
+    expect(convertOptions('d.raw', flags({ sparseSize: 65536 }), { env: {} }).sparseSize).toBe(65536);
   });
 
   it('-t unsafe leaves out the flush', () => {
-    expect(convertOptions('d.raw', flags({ cache: 'unsafe' }), {}).flush).toBe(false);
-    expect(convertOptions('d.raw', flags({}), {}).flush).toBeUndefined();
+    expect(convertOptions('d.raw', flags({ cache: 'unsafe' }), { env: {} }).flush).toBe(false);
+    expect(convertOptions('d.raw', flags({}), { env: {} }).flush).toBeUndefined();
   });
 
   it('--reproducible takes the time from SOURCE_DATE_EPOCH', () => {
     const time = (env: Record<string, string>) =>
-      convertOptions('d.vhd', flags({ reproducible: true }), env).reproducible;
+      convertOptions('d.vhd', flags({ reproducible: true }), { env }).reproducible;
     expect(time({ SOURCE_DATE_EPOCH: '1700000000' })).toEqual({ timestamp: 1700000000 });
     expect(time({})).toEqual({ timestamp: 0 });
     expect(() => time({ SOURCE_DATE_EPOCH: 'yesterday' })).toThrow('SOURCE_DATE_EPOCH');

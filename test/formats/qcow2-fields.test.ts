@@ -44,7 +44,11 @@ describe('header', () => {
         backingFileSize: 'same',
         clusterBits: { otherwise: 'bad-header', 'bad-reference': ['one more'] },
         size: { otherwise: 'other', 'bad-header': ['max', 'max - 1', 'sign bit'] },
-        cryptMethod: { otherwise: 'encrypted', same: ['0', 'on the header'] },
+        cryptMethod: {
+          otherwise: 'unsupported-feature',
+          same: ['0', 'on the header'],
+          encrypted: ['1', 'one more'],
+        },
         l1Size: {
           otherwise: 'bad-table',
           same: [
@@ -119,7 +123,11 @@ describe('header', () => {
         backingFileSize: 'same',
         clusterBits: { otherwise: 'bad-header', 'bad-reference': ['one more'] },
         size: { otherwise: 'other', 'bad-header': ['max', 'max - 1', 'sign bit'] },
-        cryptMethod: { otherwise: 'encrypted', same: ['0', 'on the header', 'on the L2 table'] },
+        cryptMethod: {
+          otherwise: 'unsupported-feature',
+          same: ['0', 'on the header', 'on the L2 table'],
+          encrypted: ['1', 'one more'],
+        },
         l1Size: {
           otherwise: 'bad-table',
           truncated: [
@@ -179,7 +187,11 @@ describe('header', () => {
         backingFileSize: { otherwise: 'bad-header', same: ['0', '1', 'one more', 'on the header'] },
         clusterBits: { otherwise: 'bad-header', 'bad-reference': ['one more'] },
         size: { otherwise: 'other', 'bad-header': ['max', 'max - 1', 'sign bit'] },
-        cryptMethod: { otherwise: 'encrypted', same: ['0', 'on the header'] },
+        cryptMethod: {
+          otherwise: 'unsupported-feature',
+          same: ['0', 'on the header'],
+          encrypted: ['1', 'one more'],
+        },
         l1Size: {
           otherwise: 'bad-table',
           truncated: [

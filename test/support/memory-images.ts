@@ -49,7 +49,7 @@ export const TIMESTAMP = 1_700_000_000;
 export const virtualSizeFor = ({ format }: Recipe, size: number): number => alignUp(size, format.sizeUnit);
 
 export const writerFor = ({ format, options }: Recipe, virtualSize: number): Writer =>
-  format.writer(virtualSize, resolveOptions(format.createOptions, options, format.name));
+  format.writer(virtualSize, resolveOptions(format.createOptions, options, format.name), {});
 
 /** The disk as a raw image. */
 export const rawImage = (disk: Uint8Array): Promise<OpenedImage> => openImage(disk, { format: 'raw' });

@@ -40,7 +40,7 @@ export function addCat(program: Command, io: CliIo): Command {
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: CatFlags) => {
         const { offset: start, length } = flags;
-        await using image = await openImage(inputOf(path, io), openingOf(flags));
+        await using image = await openImage(inputOf(path, io), openingOf(flags, io));
         const range = { ...(start !== undefined && { start }), ...(length !== undefined && { length }) };
         for await (const chunk of guestChunks(image, range)) {
           if (io.signal.aborted) throw new CancelledError({ cause: io.signal.reason });

@@ -83,7 +83,7 @@ export function addCompare(program: Command, io: CliIo): Command {
 async function runCompare(first: string, second: string, flags: CompareFlags, io: CliIo): Promise<void> {
   const { strict, threads, quiet } = flags;
   const opening = (inputFormat: FormatName | undefined, options: readonly Pair[]) =>
-    openingOf({ ...flags, ...(inputFormat && { inputFormat }), options });
+    openingOf({ ...flags, ...(inputFormat && { inputFormat }), options }, io);
   io.setExitCode(NOT_COMPARED);
   const options: CompareOptions = {
     first: opening(flags.firstFormat, flags.firstOptions),

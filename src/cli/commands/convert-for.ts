@@ -60,7 +60,7 @@ function askedOptions(
   }
   // The ending of a name says a format as -O does; that of an archive says none.
   const asked = flags.outputFormat ?? formatBySuffix(destination)?.name;
-  const parsed = convertOptions(destination, { ...flags, outputFormat: asked ?? 'raw' }, io.env);
+  const parsed = convertOptions(destination, { ...flags, outputFormat: asked ?? 'raw' }, io);
   const { format, options, size, existing: _, backing: __, ...rest } = parsed;
   const hasOptions = Object.keys(options ?? {}).length > 0;
   if (hasOptions && asked === undefined) {

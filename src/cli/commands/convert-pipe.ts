@@ -54,7 +54,7 @@ export async function convertToPipe(
   const { format, options, input, size, threads, maxExpansion, reproducible } = convertOptions(
     '-',
     flags,
-    io.env,
+    io,
   );
   const wanted = {
     ...{ format, options, input, signal },

@@ -7,6 +7,7 @@ import { addTrustFlags, formatFlag, inputsOf, optionsFlag, threadsFlag } from '.
 import { addImportFlags } from '../import-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, sizeArgument, virtualSizeArgument } from '../options.ts';
+import { OUTPUT_PASSPHRASE_VARIABLE } from '../passphrase.ts';
 import { barFlag, duration, progressFlag, withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
 import { convertForCloud } from './convert-for.ts';
@@ -78,6 +79,10 @@ export function addConvert(program: Command, io: CliIo): Command {
       .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
       .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
       .addOption(formatFlag('-F, --backing-format <format>', 'its format'))
+      .option(
+        '--output-passphrase-file <file>',
+        `for -o encrypt.format=luks; otherwise ${OUTPUT_PASSPHRASE_VARIABLE}, or the passphrase of the source`,
+      )
       .option('--verify', 'read the output back, and compare the digest of its disk with that of the source')
       .option(
         '--salvage',
@@ -141,7 +146,7 @@ async function runConvert(
   flags: ConvertFlags,
   io: CliIo,
 ): Promise<void> {
-  const options = convertOptions(destination, flags, io.env);
+  const options = convertOptions(destination, flags, io);
   const started = Date.now();
   const report = await withProgress(flags, io, (onProgress) =>
     convert(inputsOf(sources, io), destination, { ...options, signal: io.signal, onProgress }),

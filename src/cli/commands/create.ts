@@ -13,6 +13,7 @@ import {
 import { formatFlag, type OutputFlags, optionsFlag, outputFlag } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
 import { outputFormat, type Pair, sizeArgument, sourceDateEpoch } from '../options.ts';
+import { outputPassphraseOf, PASSPHRASE_VARIABLE, type SecretIo } from '../passphrase.ts';
 import { asJson, humanSize, renderNotes } from '../render.ts';
 
 /** The options as commander gives them. */
@@ -22,6 +23,7 @@ interface CreateFlags extends OutputFlags {
   readonly backing?: string;
   readonly backingFormat?: FormatName;
   readonly unsafe?: true;
+  readonly passphraseFile?: string;
   readonly reproducible?: true;
   readonly quiet?: true;
 }
@@ -45,12 +47,16 @@ export function addCreate(program: Command, io: CliIo): Command {
     .option('-b, --backing <file>', 'build on this image (qcow2, vhd); relative to the folder of the new one')
     .addOption(formatFlag('-F, --backing-format <format>', 'format of the backing file; it is not guessed'))
     .option('-u, --unsafe', 'do not open the backing file: it need not exist')
+    .option(
+      '--passphrase-file <file>',
+      `for -o encrypt.format=luks; otherwise ${PASSPHRASE_VARIABLE}, or a question at the terminal`,
+    )
     .option('--reproducible', 'the same bytes each time: time from SOURCE_DATE_EPOCH')
     .addOption(outputFlag())
     .option('-q, --quiet', 'print nothing but errors')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, size: number | undefined, flags: CreateFlags) => {
-      const report = await createImage(path, createOptions(path, size, flags, io.env));
+      const report = await createImage(path, createOptions(path, size, flags, io));
       if (flags.output === 'json') io.out(asJson(report));
       else if (!flags.quiet) io.out(renderReport(report));
     });
@@ -59,8 +65,8 @@ export function addCreate(program: Command, io: CliIo): Command {
 function createOptions(
   path: string,
   size: number | undefined,
-  { format: named, options, backing, backingFormat, unsafe, reproducible }: CreateFlags,
-  env: CliIo['env'],
+  { format: named, options, backing, backingFormat, unsafe, reproducible, passphraseFile }: CreateFlags,
+  io: SecretIo,
 ): CreateImageOptions {
   const format = outputFormat(named, path);
   const specs = formatNamed(format).createOptions;
@@ -68,6 +74,7 @@ function createOptions(
   return {
     format,
     options: Object.fromEntries(pairs),
+    passphrase: outputPassphraseOf(passphraseFile, undefined, io),
     ...(size !== undefined && { size }),
     ...(backing !== undefined && {
       backing: {
@@ -76,7 +83,7 @@ function createOptions(
         ...(unsafe && { unchecked: true }),
       },
     }),
-    ...(reproducible && { reproducible: { timestamp: sourceDateEpoch(env) } }),
+    ...(reproducible && { reproducible: { timestamp: sourceDateEpoch(io.env) } }),
   } as CreateImageOptions; // checked against the declarations of the formats by the library
 }
 

@@ -62,7 +62,7 @@ export function addDigest(program: Command, io: CliIo): Command {
         const { algorithm, size, threads, output, quiet, progress } = flags;
         const options: DigestOptions = {
           algorithm,
-          input: openingOf(flags),
+          input: openingOf(flags, io),
           ...(size !== undefined && { size }),
           ...(threads !== undefined && { threads }),
           signal: io.signal,

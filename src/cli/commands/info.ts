@@ -50,23 +50,25 @@ export function addInfo(program: Command, io: CliIo): Command {
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: InfoFlags) => {
         io.out(
-          flags.disk ? await withDisk(inputOf(path, io), flags, io) : await alone(inputOf(path, io), flags),
+          flags.disk
+            ? await withDisk(inputOf(path, io), flags, io)
+            : await alone(inputOf(path, io), flags, io),
         );
       }),
   );
 }
 
-async function alone(path: SourceInput, flags: InfoFlags): Promise<string> {
-  await using image = await openImage(path, { ...openingOf(flags), metadataOnly: true });
+async function alone(path: SourceInput, flags: InfoFlags, io: CliIo): Promise<string> {
+  await using image = await openImage(path, { ...openingOf(flags, io), metadataOnly: true });
   const info = imageInfo(image);
   return flags.output === 'json' ? asJson(info) : renderInfo(info);
 }
 
-async function withDisk(path: SourceInput, flags: InfoFlags, { signal }: CliIo): Promise<string> {
+async function withDisk(path: SourceInput, flags: InfoFlags, io: CliIo): Promise<string> {
   const { info, contents } = await inspectImage(path, {
-    input: openingOf(flags),
+    input: openingOf(flags, io),
     ...(flags.maxRead !== undefined && { maxReadBytes: flags.maxRead }),
-    signal,
+    signal: io.signal,
   });
   if (flags.output === 'json') return asJson({ ...info, 'disk-contents': contents });
   return renderInfo(info) + renderDisk(contents, info['virtual-size']);

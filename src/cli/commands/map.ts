@@ -44,7 +44,7 @@ export function addMap(program: Command, io: CliIo): Command {
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: MapFlags) => {
         const { startOffset: start, maxLength: length, output } = flags;
-        await using image = await openImage(inputOf(path, io), openingOf(flags));
+        await using image = await openImage(inputOf(path, io), openingOf(flags, io));
         const entries = mapImage(image, {
           ...(start !== undefined && { start }),
           ...(length !== undefined && { length }),

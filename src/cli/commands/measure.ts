@@ -73,7 +73,7 @@ async function runMeasure(path: string | undefined, flags: MeasureFlags, io: Cli
     input: {
       ...(inputFormat && { format: inputFormat }),
       options: open,
-      ...trustRules(flags),
+      ...trustRules(flags, io),
     },
     ...(size !== undefined && { size }),
     ...(scan && { scan }),

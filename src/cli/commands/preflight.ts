@@ -57,7 +57,7 @@ export function addPreflight(program: Command, io: CliIo): Command {
 async function runPreflight(path: string, flags: PreflightFlags, io: CliIo): Promise<void> {
   const profile = await profileOf(flags);
   const report = await preflight(inputOf(path, io), profile, {
-    input: openingOf(flags),
+    input: openingOf(flags, io),
     ...importFacts(flags),
     ...(flags.maxRead !== undefined && { maxReadBytes: flags.maxRead }),
     signal: io.signal,

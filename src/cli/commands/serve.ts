@@ -178,7 +178,7 @@ function serveOptions(flags: ServeFlags, io: CliIo): ServeOptions {
     input: {
       ...(flags.inputFormat && { format: flags.inputFormat }),
       options: { ...open, ...(flags.snapshot !== undefined && { snapshot: flags.snapshot }) },
-      ...trustRules(flags),
+      ...trustRules(flags, io),
     },
     scan: flags.scan,
     port: flags.port,

@@ -203,7 +203,7 @@ function prepareOptions(key: string, flags: UploadFlags, io: CliIo): Asked {
     input: {
       ...(flags.inputFormat && { format: flags.inputFormat }),
       options: { ...open, ...(flags.snapshot !== undefined && { snapshot: flags.snapshot }) },
-      ...trustRules(flags),
+      ...trustRules(flags, io),
     },
     scan: flags.scan,
     signal: io.signal,

@@ -83,15 +83,13 @@ async function readBackingFile(source: ByteSource, header: QcowHeader): Promise<
   return Buffer.from(name).toString('utf8');
 }
 
-/** Why the guest data of an image cannot be read, if it is encrypted. */
-export const encryption = ({ cryptMethod }: QcowHeader): UnsupportedFeatureError | undefined =>
-  cryptMethod === 0
-    ? undefined
-    : new UnsupportedFeatureError('encrypted', 'The image is encrypted with AES.', {
-        format: 'qcow',
-        fileOffset: qcowHeader.fields.cryptMethod.at,
-        hint: 'Decrypt it first: encrypted images are not supported yet.',
-      });
+/** Why the guest data of an encrypted image cannot be read without its passphrase. */
+export const lockedError = (): UnsupportedFeatureError =>
+  new UnsupportedFeatureError('encrypted', 'The image is encrypted with AES.', {
+    format: 'qcow',
+    fileOffset: qcowHeader.fields.cryptMethod.at,
+    hint: 'Give its passphrase with --passphrase-file.',
+  });
 
 const corrupt = (code: ErrorCode, message: string, field: keyof QcowHeader): CorruptImageError =>
   new CorruptImageError(code, message, { format: 'qcow', fileOffset: qcowHeader.fields[field].at });

@@ -1,6 +1,8 @@
 /** Reads the first QCOW: an L1 table of L2 tables, which say where clusters are; compressed ones are raw deflate. */
 
-import { ceilDiv } from '../../binary/align.ts';
+import { alignUp, ceilDiv, SECTOR } from '../../binary/align.ts';
+import { codecOf } from '../../codecs/index.ts';
+import { unlockLegacyAes } from '../../encryption/legacy-aes.ts';
 import { BudgetError, UnsupportedFeatureError } from '../../errors.ts';
 import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
 import type { OpenContext } from '../../image/format.ts';
@@ -8,17 +10,19 @@ import type { ImageReader } from '../../image/reader.ts';
 import { tablePieces } from '../../image/table-pieces.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { placeOf } from './entry.ts';
-import { encryption, readHeader } from './header.ts';
+import { lockedError, readHeader } from './header.ts';
 import { qcowHeader } from './structs.ts';
 
 export async function openQcow(
   source: ByteSource,
   _options: object,
-  { maxMetadataBytes = Infinity }: OpenContext = {},
+  { maxMetadataBytes = Infinity, unlock }: OpenContext = {},
 ): Promise<ImageReader> {
   const image = await readHeader(source);
   const { header, clusterSize, l2Entries, backingFile } = image;
   const { size, l1TableOffset } = header;
+  const isEncrypted = header.cryptMethod !== 0;
+  const aes = isEncrypted && unlock ? await unlockLegacyAes(unlock) : undefined;
   const reach = clusterSize * l2Entries;
   const l1Count = ceilDiv(size, reach);
   if (l1Count * 8 > maxMetadataBytes) {
@@ -77,30 +81,50 @@ export async function openQcow(
   }
 
   function clusterExtent(value: bigint, guestOffset: number, length: number, fileOffset: number): OwnExtent {
-    const place = placeOf(source.size, image, { value, what: 'A cluster', length, fileOffset, guestOffset });
+    const stored = aes ? alignUp(length, SECTOR) : length;
+    const place = placeOf(source.size, image, {
+      ...{ value, what: 'A cluster', length: stored },
+      ...{ fileOffset, guestOffset },
+    });
     switch (place.kind) {
       case 'none':
         return nothing(guestOffset, length);
       case 'plain':
-        return { kind: 'data', guestOffset, length, fileOffset: place.fileOffset };
+        return aes
+          ? {
+              kind: 'packed',
+              ...{ guestOffset, length, fileOffset: place.fileOffset },
+              ...{ storedLength: stored, unpackedLength: stored, codec: 'cipher' },
+            }
+          : { kind: 'data', guestOffset, length, fileOffset: place.fileOffset };
       case 'packed':
         return { ...place, guestOffset, length, unpackedLength: clusterSize, codec: 'deflate' };
     }
   }
 
-  const obstacle = encryption(header);
   return {
     virtualSize: size,
     unit: clusterSize,
     details: {
       clusterSize,
-      ...(header.cryptMethod !== 0 && { encrypted: true }),
+      ...(isEncrypted && { encrypted: true }),
       ...(isOverlay && { backingFile }),
       specific: {},
     },
     notes: [],
     extents,
-    ...(obstacle && { obstacle }),
+    ...(isEncrypted && !aes && { obstacle: lockedError() }),
+    ...(aes && {
+      volumeKey: aes.key,
+      async unpack({ codec, guestOffset }, stored, into) {
+        if (codec !== 'cipher') {
+          codecOf(codec).unpack(stored, into);
+          return;
+        }
+        into.set(stored);
+        aes.cipher.decrypt(into, guestOffset / SECTOR);
+      },
+    }),
     ...(isOverlay && {
       backing: {
         kind: 'backing',

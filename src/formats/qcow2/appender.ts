@@ -8,6 +8,7 @@
  */
 
 import { alignUp } from '../../binary/align.ts';
+import { OptionError } from '../../errors.ts';
 import {
   type Appender,
   levelFor,
@@ -16,7 +17,7 @@ import {
   type StoredBlocks,
 } from '../../image/appender.ts';
 import type { Frontier } from '../../image/frontier.ts';
-import type { OverlayBase } from '../../image/overlay.ts';
+import type { WriterContext } from '../../image/writer.ts';
 import { EntryHigh } from './structs.ts';
 import {
   COPIED,
@@ -32,8 +33,14 @@ import {
 } from './tables.ts';
 
 /** @throws OptionError */
-export function qcow2Appender(virtualSize: number, options: Qcow2Options, base?: OverlayBase): Appender {
-  const shape = qcow2Shape(virtualSize, options, base);
+export function qcow2Appender(virtualSize: number, options: Qcow2Options, context: WriterContext): Appender {
+  if (options.encryptFormat) {
+    throw new OptionError('bad-option', 'Compressed clusters are not encrypted.', {
+      format: 'qcow2',
+      hint: 'Leave compression or encrypt.format out.',
+    });
+  }
+  const shape = qcow2Shape(virtualSize, options, context);
   const { clusterSize, compressionType, compressionLevel } = options;
   const codec = compressionType === 'zstd' ? 'zstd' : 'deflate';
   return {

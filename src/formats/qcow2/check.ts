@@ -4,7 +4,6 @@
  */
 
 import { ceilDiv } from '../../binary/align.ts';
-import { struct, u64 } from '../../binary/struct.ts';
 import type { CheckFigures, CheckRequest } from '../../image/check.ts';
 import type { ByteSource } from '../../io/source.ts';
 import { checkBitmaps } from './check-bitmaps.ts';
@@ -12,6 +11,7 @@ import { compareRefcounts } from './check-refcounts.ts';
 import { readSnapshotTable, referToSnapshotTable } from './check-snapshots.ts';
 import { beginCheck, type Qcow2Check, refer } from './check-state.ts';
 import { checkL1Place, checkL2Tables, countL2Tables, type L1Reference } from './check-tables.ts';
+import { encryptionHeader } from './encryption.ts';
 import { hasFeature, type Qcow2Header, readHeaderAlone } from './header.ts';
 import { ExtensionType, Incompatible } from './structs.ts';
 
@@ -57,12 +57,6 @@ function activeL1({ header, request }: Qcow2Check): L1Reference {
   }
   return { fileOffset: l1TableOffset, size: l1Size, isActive: true, referredAt: 40 };
 }
-
-/** What the extension of encrypted images holds. */
-const encryptionHeader = struct('qcow2 encryption header extension', 16, 'big', {
-  offset: u64(0),
-  length: u64(8), // bytes
-});
 
 async function referToHeader(check: Qcow2Check): Promise<void> {
   const { header, request } = check;

@@ -33,6 +33,13 @@ export const qcow2 = defineFormat({
       19,
       'zlib level, 6 by default, or zstd level, 3 by default',
     ),
+    encryptFormat: choice('encrypt.format', ['luks'], undefined, 'encrypt the clusters, with a passphrase'),
+    encryptIterTime: optionalInteger(
+      'encrypt.iter-time',
+      1,
+      60_000,
+      'milliseconds that each try of a passphrase takes on a machine like this one, 2000 by default',
+    ),
   },
   // Version 1 is another format of the same magic.
   probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC && head[7] !== 1,
@@ -40,6 +47,8 @@ export const qcow2 = defineFormat({
   check: async (source, request) => (await import('./check.ts')).checkQcow2(source, request),
   hasOverlays: true,
   grow: async (file, virtualSize) => (await import('./resize.ts')).growQcow2(file, virtualSize),
-  writer: (virtualSize, options, base) =>
-    options.compress ? qcow2Appender(virtualSize, options, base) : qcow2Layout(virtualSize, options, base),
+  writer: (virtualSize, options, context) =>
+    options.compress
+      ? qcow2Appender(virtualSize, options, context)
+      : qcow2Layout(virtualSize, options, context),
 });

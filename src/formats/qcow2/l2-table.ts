@@ -3,6 +3,7 @@
  * in place, in two halves of 32 bits, because flags and offsets together do not fit into a safe integer.
  */
 
+import { alignUp, SECTOR } from '../../binary/align.ts';
 import type { CodecName } from '../../codecs/index.ts';
 import type { OwnExtent } from '../../image/extent.ts';
 import { corrupt } from './header.ts';
@@ -23,6 +24,8 @@ export interface L2Shape {
   readonly hasDataFile: boolean;
   /** Does a backing file show where there is no cluster? */
   readonly hasBacking: boolean;
+  /** Are data clusters enciphered? */
+  readonly isEncrypted: boolean;
 }
 
 /** A table in memory, and where it belongs. */
@@ -61,8 +64,27 @@ function standardExtent(high: number, low: number, shape: L2Shape, place: Place,
   const { guestOffset } = place;
   if (hasZeroFlag) return { kind: 'zero', guestOffset, length, explicit: true };
   if (!isAllocated(high, host, shape)) return unallocated(shape, guestOffset, length);
-  requireDataInFile(host, length, shape, place);
-  return { kind: 'data', guestOffset, length, fileOffset: host };
+  return storedExtent(shape, place, guestOffset, length, host);
+}
+
+/** Guest bytes at `fileOffset`, as they are or enciphered, and then in whole sectors. */
+function storedExtent(
+  shape: L2Shape,
+  place: Place,
+  guestOffset: number,
+  length: number,
+  fileOffset: number,
+): OwnExtent {
+  const storedLength = shape.isEncrypted ? alignUp(length, SECTOR) : length;
+  requireDataInFile(fileOffset, storedLength, shape, { fileOffset: place.fileOffset, guestOffset });
+  return shape.isEncrypted
+    ? {
+        kind: 'packed',
+        ...{ guestOffset, length, fileOffset, storedLength },
+        unpackedLength: storedLength,
+        codec: 'cipher',
+      }
+    : { kind: 'data', guestOffset, length, fileOffset };
 }
 
 /** In another file, a cluster can stand at byte 0; then the flag tells it from none. */
@@ -184,9 +206,7 @@ function* subclusterExtents(
         : unallocated(shape, guestOffset, part);
       continue;
     }
-    const fileOffset = host + index * size;
-    requireDataInFile(fileOffset, part, shape, { fileOffset: place.fileOffset, guestOffset });
-    yield { kind: 'data', guestOffset, length: part, fileOffset };
+    yield storedExtent(shape, place, guestOffset, part, host + index * size);
   }
 }
 

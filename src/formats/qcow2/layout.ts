@@ -1,7 +1,7 @@
 /**
  * File map of the uncompressed qcow2 images that we write, every part a multiple of the cluster size:
  *
- *     header (1 cluster) │ data clusters │ L2 tables │ L1 table │ refcount table │ refcount blocks
+ *     header (1 cluster) │ LUKS header, if encrypted │ data clusters │ L2 tables │ L1 table │ refcount table │ refcount blocks
  *
  * Tables whose size depends on the data stand behind it, so that the data begins where it always does.
  */
@@ -15,8 +15,9 @@ import {
   rankInOrder,
 } from '../../image/allocation.ts';
 import type { Layout } from '../../image/layout.ts';
-import type { OverlayBase } from '../../image/overlay.ts';
 import { bytesSection, paddingSection, type Section, tableSection } from '../../image/section.ts';
+import type { WriterContext } from '../../image/writer.ts';
+import { clusterCipher, LUKS_BYTES, luksSection } from './encryption.ts';
 import {
   COPIED,
   headerCluster,
@@ -31,19 +32,22 @@ import {
 } from './tables.ts';
 
 /** @throws OptionError */
-export function qcow2Layout(virtualSize: number, options: Qcow2Options, base?: OverlayBase): Layout {
-  const shape = qcow2Shape(virtualSize, options, base);
-  const { clusterSize } = options;
+export function qcow2Layout(virtualSize: number, options: Qcow2Options, context: WriterContext): Layout {
+  const shape = qcow2Shape(virtualSize, options, context);
+  const { clusterSize, encryptFormat } = options;
+  const { dataStart } = shape;
+  const { encryption } = context;
   return {
     kind: 'layout',
     virtualSize,
     unit: clusterSize,
-    dataStart: clusterSize,
+    dataStart,
     placement: 'packed',
     blockHead: new Uint8Array(0),
+    ...(encryption && { encipher: clusterCipher(encryption) }),
     sections(allocation) {
       const l2Tables = usedL2Tables(shape, allocation);
-      const dataEnd = (1 + allocation.storedCount) * clusterSize;
+      const dataEnd = dataStart + allocation.storedCount * clusterSize;
       const tables = mapTables(shape, dataEnd, l2Tables.storedCount);
       const l1 = tableSection('L1 table', shape.l1Size, 8, (view, at, index) => {
         if (!l2Tables.has(index)) return;
@@ -54,7 +58,10 @@ export function qcow2Layout(virtualSize: number, options: Qcow2Options, base?: O
       );
       const refcounts = tables.refcountBlockCount * refcountsPerBlock(clusterSize);
       return {
-        head: [bytesSection('header', headerCluster(shape, tables))],
+        head: [
+          bytesSection('header', headerCluster(shape, tables)),
+          ...(encryptFormat ? [luksSection(encryption), paddingSection(LUKS_BYTES, clusterSize)] : []),
+        ],
         tail: [
           l2Section(shape, allocation, l2Tables),
           l1,
@@ -81,7 +88,7 @@ function usedL2Tables({ clusterCount, l2Entries, l1Size }: Qcow2Shape, allocatio
 }
 
 function l2Section(shape: Qcow2Shape, allocation: Allocation, l2Tables: Allocation): Section {
-  const { l2Entries, clusterCount } = shape;
+  const { l2Entries, clusterCount, dataStart } = shape;
   const { clusterSize } = shape.options;
   const rankOf = rankInOrder(allocation);
   let tableRank = -1;
@@ -95,7 +102,7 @@ function l2Section(shape: Qcow2Shape, allocation: Allocation, l2Tables: Allocati
     }
     const cluster = firstCluster + slot;
     if (cluster < clusterCount && allocation.has(cluster)) {
-      setEntry(view, at, clusterSize + rankOf(cluster) * clusterSize, COPIED);
+      setEntry(view, at, dataStart + rankOf(cluster) * clusterSize, COPIED);
     }
   });
 }

@@ -4,12 +4,14 @@
  */
 
 import { ceilDiv, MiB } from '../../binary/align.ts';
+import { codecOf } from '../../codecs/index.ts';
 import { BudgetError, type ImageError, OptionError, withDetails } from '../../errors.ts';
 import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
 import type { OpenContext } from '../../image/format.ts';
 import type { BackingReference, ImageDetails, ImageReader, JsonValue, Note } from '../../image/reader.ts';
 import { type ByteSource, readBytes } from '../../io/source.ts';
 import { readBitmaps } from './bitmaps.ts';
+import { openEncryption, type Unlocked } from './encryption.ts';
 import { corrupt, hasFeature, type Qcow2Header, readHeader, unsupported } from './header.ts';
 import { type L2Shape, type L2Table, l2Extents } from './l2-table.ts';
 import { readSnapshots, type SnapshotEntry } from './snapshots.ts';
@@ -29,7 +31,7 @@ const L2_CACHE_BYTES = 4 * MiB;
 export async function openQcow2(
   source: ByteSource,
   options: { readonly snapshot: string | undefined },
-  { openDataFile, salvage = false, maxMetadataBytes }: OpenContext = {},
+  { openDataFile, salvage = false, maxMetadataBytes, unlock }: OpenContext = {},
 ): Promise<ImageReader> {
   const header = await readHeader(source, salvage);
   const snapshots = await unlessSalvaged(salvage, readSnapshots(source, header), []);
@@ -40,6 +42,9 @@ export async function openQcow2(
         throw withDetails(error, { fileOffset: 72 });
       })
     : undefined;
+  const encryption = await openEncryption(source, header, unlock);
+  const { unlocked } = encryption ?? {};
+  const codec = header.compressionType === 'zstd' ? 'zstd' : 'deflate';
   const { clusterSize, l2Entries } = header;
   const { virtualSize } = state;
   const tables = l2Tables(source, header, state, await readL1(source, header, state, maxMetadataBytes));
@@ -49,12 +54,13 @@ export async function openQcow2(
     clusterSize,
     entrySize: header.l2EntrySize,
     version: header.version,
-    codec: header.compressionType === 'zstd' ? 'zstd' : 'deflate',
+    codec,
     virtualSize,
     fileSize: source.size,
     dataFileSize: dataFile?.size ?? source.size,
     hasDataFile: dataFile !== undefined,
     hasBacking,
+    isEncrypted: unlocked !== undefined,
   };
   /** Guest bytes that one L2 table describes. */
   const reach = clusterSize * l2Entries;
@@ -70,15 +76,26 @@ export async function openQcow2(
     }
   }
 
-  const obstacle = obstacleTo(header, dataFile, salvage);
+  const obstacle = obstacleTo(header, { dataFile, unlocked, salvage });
   return {
     virtualSize,
     unit: clusterSize,
-    details: details(header, snapshots, bitmaps),
+    details: details(header, snapshots, bitmaps, encryption?.facts),
     notes: notes(header, snapshots, options.snapshot),
     extents,
     ...(header.backingFile !== undefined && { backing: backingReference(header, header.backingFile) }),
     ...(obstacle && { obstacle }),
+    ...(unlocked && {
+      volumeKey: unlocked.volumeKey,
+      async unpack(extent, stored, into) {
+        if (extent.codec !== 'cipher') {
+          codecOf(codec).unpack(stored, into);
+          return;
+        }
+        into.set(stored);
+        unlocked.decipher(extent, into);
+      },
+    }),
     ...(dataFile && { dataFiles: [dataFile] }),
   };
 }
@@ -113,12 +130,23 @@ function stateToRead(
 /** Why the guest data cannot be read. */
 function obstacleTo(
   header: Qcow2Header,
-  dataFile: ByteSource | undefined,
-  salvage: boolean,
+  {
+    dataFile,
+    unlocked,
+    salvage,
+  }: {
+    readonly dataFile: ByteSource | undefined;
+    readonly unlocked: Unlocked | undefined;
+    readonly salvage: boolean;
+  },
 ): ImageError | undefined {
-  if (header.cryptMethod !== 0) {
-    const method = cryptMethods[header.cryptMethod] ?? `method ${header.cryptMethod}`;
-    const hint = 'Decrypt it first: encrypted images are not supported yet.';
+  if (header.cryptMethod !== 0 && unlocked === undefined) {
+    const method = cryptMethods[header.cryptMethod];
+    if (method === undefined) {
+      const message = `The image is encrypted by method ${header.cryptMethod}.`;
+      return unsupported('unsupported-feature', message, 32, 'Methods 1 (AES) and 2 (LUKS) are known.');
+    }
+    const hint = 'Give its passphrase with --passphrase-file.';
     return unsupported('encrypted', `The image is encrypted with ${method}.`, 32, hint);
   }
   if (hasFeature(header, Incompatible.corrupt) && !salvage) {
@@ -241,6 +269,7 @@ function details(
   header: Qcow2Header,
   snapshots: readonly SnapshotEntry[],
   bitmaps: readonly JsonValue[] | undefined,
+  encrypt: JsonValue | undefined,
 ): ImageDetails {
   const { version, clusterSize, extensions } = header;
   const data = {
@@ -251,6 +280,7 @@ function details(
     corrupt: version === 2 ? undefined : hasFeature(header, Incompatible.corrupt),
     'extended-l2': version === 2 ? undefined : hasFeature(header, Incompatible.extendedL2),
     bitmaps,
+    encrypt,
     'bitmap-count': extensions.bitmaps?.count,
     'bitmaps-valid':
       extensions.bitmaps === undefined ? undefined : (header.autoclearFeatures & BITMAPS_VALID) !== 0n,

@@ -3,7 +3,8 @@
 import { alignUp, ceilDiv } from '../../binary/align.ts';
 import { OptionError } from '../../errors.ts';
 import type { OverlayBase } from '../../image/overlay.ts';
-import { MAX_BLOCKS } from '../../image/writer.ts';
+import { MAX_BLOCKS, type WriterContext } from '../../image/writer.ts';
+import { encryptionHeader, LUKS, LUKS_BYTES } from './encryption.ts';
 import {
   additionalHeader,
   baseHeader,
@@ -25,6 +26,7 @@ export interface Qcow2Options {
   readonly compat: '0.10' | '1.1';
   readonly compressionType: CompressionType;
   readonly compressionLevel: number | undefined;
+  readonly encryptFormat: 'luks' | undefined;
 }
 
 /** Refcounts have 16 bits: the only width of version 2, and the usual one of version 3. */
@@ -43,11 +45,13 @@ export interface Qcow2Shape {
   readonly l1Size: number;
   /** The image below, for an overlay. */
   readonly base: OverlayBase | undefined;
+  /** File offset of the first data cluster: behind the header, and the LUKS header of an encrypted image. */
+  readonly dataStart: number;
 }
 
 /** @throws OptionError `bad-size` when the tables would pass the format's limits; `bad-option` for zstd in 0.10 */
-export function qcow2Shape(virtualSize: number, options: Qcow2Options, base?: OverlayBase): Qcow2Shape {
-  const { clusterSize, compat, compressionType } = options;
+export function qcow2Shape(virtualSize: number, options: Qcow2Options, { base }: WriterContext): Qcow2Shape {
+  const { clusterSize, compat, compressionType, encryptFormat } = options;
   if (compat === '0.10' && compressionType === 'zstd') {
     const message = 'compat=0.10 knows no compression_type=zstd.';
     throw new OptionError('bad-option', message, { format: 'qcow2', hint: 'Use compat=1.1, or zlib.' });
@@ -59,7 +63,8 @@ export function qcow2Shape(virtualSize: number, options: Qcow2Options, base?: Ov
     const message = `A disk of ${virtualSize} bytes has too many clusters of ${clusterSize} bytes.`;
     throw new OptionError('bad-size', message, { format: 'qcow2', hint: 'Choose a larger cluster_size.' });
   }
-  return { virtualSize, options, clusterCount, l2Entries, l1Size, base };
+  const dataStart = clusterSize + (encryptFormat ? alignUp(LUKS_BYTES, clusterSize) : 0);
+  return { virtualSize, options, clusterCount, l2Entries, l1Size, base, dataStart };
 }
 
 /** Where the tables stand: L2 tables, L1 table, refcount table, refcount blocks, each on a cluster. */
@@ -104,10 +109,11 @@ export const refcountsPerBlock = (clusterSize: number): number => clusterSize / 
 
 /** The header cluster. @throws OptionError `bad-option` for the name of a base that does not fit into it */
 export function headerCluster(shape: Qcow2Shape, tables: TableMap): Uint8Array {
-  const { clusterSize, compat, compressionType } = shape.options;
+  const { clusterSize, compat, compressionType, encryptFormat } = shape.options;
   const cluster = new Uint8Array(clusterSize);
   const headerLength = compat === '0.10' ? baseHeader.size : MIN_V3_HEADER_LENGTH + additionalHeader.size;
-  const name = shape.base && setBase(cluster, headerLength, shape.base);
+  const extensionsEnd = setExtensions(cluster, headerLength, extensionsOf(shape));
+  const name = shape.base && setBaseName(cluster, extensionsEnd, shape.base);
   cluster.set(
     baseHeader.encode({
       magic: MAGIC,
@@ -116,7 +122,7 @@ export function headerCluster(shape: Qcow2Shape, tables: TableMap): Uint8Array {
       backingFileSize: name?.length ?? 0,
       clusterBits: Math.log2(clusterSize),
       size: shape.virtualSize,
-      cryptMethod: 0,
+      cryptMethod: encryptFormat ? LUKS : 0,
       l1Size: shape.l1Size,
       l1TableOffset: tables.l1Offset,
       refcountTableOffset: tables.refcountTableOffset,
@@ -142,26 +148,48 @@ export function headerCluster(shape: Qcow2Shape, tables: TableMap): Uint8Array {
 /** QEMU's own names of formats, where they are others than ours. */
 const QEMU_NAMES: Readonly<Record<string, string>> = { vhd: 'vpc' };
 
-/** Writes the base's format as a header extension, and behind the extensions its name; returns where that stands. */
-function setBase(
+interface HeaderExtension {
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+function extensionsOf({ base, options: { clusterSize, encryptFormat } }: Qcow2Shape): HeaderExtension[] {
+  const extensions: HeaderExtension[] = [];
+  if (base) {
+    const data = new TextEncoder().encode(QEMU_NAMES[base.format] ?? base.format);
+    extensions.push({ type: ExtensionType.backingFormat, data });
+  }
+  if (encryptFormat) {
+    const data = encryptionHeader.encode({ offset: clusterSize, length: LUKS_BYTES });
+    extensions.push({ type: ExtensionType.encryptionHeader, data });
+  }
+  return extensions;
+}
+
+/** Writes header extensions and their end; returns where that is. */
+function setExtensions(cluster: Uint8Array, start: number, extensions: readonly HeaderExtension[]): number {
+  let at = start;
+  for (const { type, data } of [...extensions, { type: ExtensionType.end, data: new Uint8Array(0) }]) {
+    cluster.set(extensionHeader.encode({ type, length: data.length }), at);
+    cluster.set(data, at + extensionHeader.size);
+    at += extensionHeader.size + alignUp(data.length, 8);
+  }
+  return at;
+}
+
+/** Writes the name of the base behind the extensions. */
+function setBaseName(
   cluster: Uint8Array,
-  extensionsAt: number,
-  { name, format }: OverlayBase,
+  offset: number,
+  { name }: OverlayBase,
 ): { readonly offset: number; readonly length: number } {
-  const formatName = new TextEncoder().encode(QEMU_NAMES[format] ?? format);
   const fileName = new TextEncoder().encode(name);
-  const endAt = extensionsAt + extensionHeader.size + alignUp(formatName.length, 8);
-  const offset = endAt + extensionHeader.size;
   const room = Math.min(MAX_BACKING_NAME, cluster.length - offset);
   if (fileName.length === 0 || fileName.length > room) {
     const message = `The name of the backing file has ${fileName.length} bytes.`;
     const hint = `1 to ${room} are possible. A shorter name may be one relative to the folder of the image.`;
     throw new OptionError('bad-option', message, { format: 'qcow2', hint });
   }
-  const extension = { type: ExtensionType.backingFormat, length: formatName.length };
-  cluster.set(extensionHeader.encode(extension), extensionsAt);
-  cluster.set(formatName, extensionsAt + extensionHeader.size);
-  cluster.set(extensionHeader.encode({ type: ExtensionType.end, length: 0 }), endAt);
   cluster.set(fileName, offset);
   return { offset, length: fileName.length };
 }

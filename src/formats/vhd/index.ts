@@ -39,6 +39,6 @@ export const vhd = defineFormat({
   check: async (source, request) => (await import('./check.ts')).checkVhd(source, request),
   hasOverlays: true,
   grow: async (file, virtualSize) => (await import('./resize.ts')).growVhd(file, virtualSize),
-  writer: (virtualSize, { subformat }, base) =>
+  writer: (virtualSize, { subformat }, { base }) =>
     base ? vhdDifferencing(virtualSize, subformat, base) : vhdLayout(virtualSize, subformat),
 });
