@@ -21,6 +21,7 @@ import type { Note } from './image/reader.ts';
 import type { Writer, WriterContext } from './image/writer.ts';
 import { createFileOutput, type FileOutput, openExistingOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
+import { holdingPath } from './io/source.ts';
 import {
   type ImageInput,
   type OpenedImage,
@@ -223,9 +224,7 @@ const isList = (input: ImageInput | readonly ImageInput[]): input is readonly Im
 function filesOf(image: JobImage): string[] {
   if ('parts' in image) return image.parts.flatMap(filesOf);
   const { dataFiles, backing } = image;
-  const own = [image, ...dataFiles.values()].flatMap(({ descriptor }) =>
-    descriptor.kind === 'file' ? [descriptor.path] : [],
-  );
+  const own = [image, ...dataFiles.values()].flatMap(({ descriptor }) => holdingPath(descriptor) ?? []);
   return [...own, ...(backing ? filesOf(backing) : [])];
 }
 

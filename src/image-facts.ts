@@ -1,12 +1,12 @@
 /** What the rules of clouds ask of an image, read from it: the facts of its file, and what is on its disk. */
 
+import { tarMemberOf } from './archive/tar-member.ts';
 import { CancelledError, ImageError } from './errors.ts';
 import type { DiskContents } from './inspect/contents.ts';
 import { inspectDisk } from './inspect/inspect-disk.ts';
 import { type ByteSource, pathOf } from './io/source.ts';
 import { type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 import type { ImageFacts, VhdSizes } from './preflight/subject.ts';
-import { tarMemberOf } from './tar-member.ts';
 
 /** An image, and what is on its disk. */
 export interface Looked {

@@ -15,7 +15,7 @@ import type { OpenContext } from './image/format.ts';
 import { type DiskImage, diskImage } from './image/image.ts';
 import { resolveOptions } from './image/options.ts';
 import type { BackingReference } from './image/reader.ts';
-import type { ByteSource } from './io/source.ts';
+import { type ByteSource, wholeOf } from './io/source.ts';
 import { type EncryptedFile, type Passphrase, passphraseBytes } from './passphrase.ts';
 import { type Probed, probe } from './probe.ts';
 import {
@@ -301,4 +301,6 @@ const THREADS_THAT_WAIT = 2;
 /** How many threads read an image, unless the caller says: as many as the machine runs at once, and more for a far one. */
 export const threadsToRead = ({ sources }: DiskImage): number =>
   availableThreads() +
-  (sources.some(({ descriptor }) => descriptor?.kind === 'http') ? THREADS_THAT_WAIT : 0);
+  (sources.some(({ descriptor }) => descriptor && wholeOf(descriptor).kind === 'http')
+    ? THREADS_THAT_WAIT
+    : 0);

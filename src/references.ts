@@ -61,7 +61,9 @@ async function resolveName(
     return found === undefined ? { refused: 'was refused' } : { found };
   }
   const path = pathOf(owner);
-  if (path === undefined) return { refused: 'is named by something that is not a file' };
+  if (path === undefined) {
+    return { refused: `is named by something that is ${owner.takenFrom ? 'in an archive' : 'not a file'}` };
+  }
   const result = await pathThroughGate(reference.name, path, allowPaths);
   return 'path' in result ? { found: result.path } : result;
 }

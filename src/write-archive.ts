@@ -6,7 +6,7 @@ import { gzipped } from './codecs/gzip.ts';
 import { BudgetError, OptionError } from './errors.ts';
 import { createFileOutput, requireOtherFile } from './io/file-output.ts';
 import { openFileTarget } from './io/file-target.ts';
-import { type ByteSource, pathOf } from './io/source.ts';
+import { type ByteSource, holdingPath } from './io/source.ts';
 import { type PrepareOptions, prepare } from './prepare.ts';
 import type { PreparedProgress } from './prepared/output.ts';
 
@@ -32,7 +32,7 @@ export async function writeArchive(
   readonly virtualSize: number;
   readonly notes: readonly { code: string; message: string }[];
 }> {
-  await requireOtherFile(pathOf(input), outputPath);
+  await requireOtherFile(holdingPath(input.descriptor), outputPath);
   await using output = await prepare(input, how);
   if (output.kind !== 'addressable') {
     throw new OptionError(

@@ -31,12 +31,32 @@ export interface HttpDescriptor {
   readonly lastModified: string | undefined;
 }
 
-/** How another thread opens the same bytes. */
-export type SourceDescriptor = FileDescriptor | HttpDescriptor;
+/** A range of another one: a member of an archive, which is not unpacked. */
+export interface PartDescriptor {
+  readonly kind: 'part';
+  readonly name: string;
+  readonly whole: FileDescriptor | HttpDescriptor;
+  readonly wholeSize: number;
+  /** Where the range begins. */
+  readonly start: number;
+}
 
-/** The file that a source reads, where it is one. */
+/** How another thread opens the same bytes. */
+export type SourceDescriptor = FileDescriptor | HttpDescriptor | PartDescriptor;
+
+/** The file that a source is, where it is one. */
 export const pathOf = ({ descriptor }: ByteSource): string | undefined =>
   descriptor?.kind === 'file' ? descriptor.path : undefined;
+
+/** What holds the bytes: of a part, what it is a part of. */
+export const wholeOf = (descriptor: SourceDescriptor): FileDescriptor | HttpDescriptor =>
+  descriptor.kind === 'part' ? descriptor.whole : descriptor;
+
+/** The file that holds the bytes, where one does. */
+export function holdingPath(descriptor: SourceDescriptor | undefined): string | undefined {
+  const whole = descriptor && wholeOf(descriptor);
+  return whole?.kind === 'file' ? whole.path : undefined;
+}
 
 export interface ByteSource {
   /** What to call it in messages. */
@@ -49,6 +69,8 @@ export interface ByteSource {
   readonly remarks?: readonly { readonly code: string; readonly message: string }[];
   /** What it was compressed with as a whole, before it was unpacked: `gzip`. */
   readonly wrapper?: string;
+  /** The archive that it stands in, and its name there. */
+  readonly takenFrom?: { readonly archive: string; readonly member: string };
   /** Bytes that it takes up on its disk, where that is known. */
   readonly allocatedSize?: number;
   /** Present when a worker thread can open the source again; without it a conversion stays on one thread. */

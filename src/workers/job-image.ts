@@ -5,6 +5,7 @@ import { concatenation } from '../image/concat.ts';
 import { type DiskImage, diskImage } from '../image/image.ts';
 import { openBlockingFileSource } from '../io/file-source.ts';
 import { openHttpAgain } from '../io/http-source.ts';
+import { partOf } from '../io/part.ts';
 import type { ByteSource, SourceDescriptor } from '../io/source.ts';
 
 export interface JobFile {
@@ -26,10 +27,18 @@ export interface JobLayer extends JobFile {
 /** One image with all below it, or several one behind the other. */
 export type JobImage = JobLayer | { readonly parts: readonly JobImage[] };
 
-const openAgain = ({ descriptor, size }: JobFile): ByteSource =>
-  descriptor.kind === 'file'
-    ? openBlockingFileSource(descriptor.path, size, descriptor.version)
-    : openHttpAgain(descriptor, size);
+function openAgain({ descriptor, size }: JobFile): ByteSource {
+  switch (descriptor.kind) {
+    case 'file':
+      return openBlockingFileSource(descriptor.path, size, descriptor.version);
+    case 'http':
+      return openHttpAgain(descriptor, size);
+    case 'part': {
+      const { name, whole, wholeSize, start } = descriptor;
+      return partOf(openAgain({ descriptor: whole, size: wholeSize }), { name, start, size });
+    }
+  }
+}
 
 /** Opens the image on the calling thread, which its reads block. */
 export async function openJobImage(image: JobImage): Promise<DiskImage> {

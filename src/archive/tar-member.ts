@@ -1,9 +1,9 @@
 /** A disk in a tar archive, as a source: the first member, where that is a file. */
 
-import { alignUp } from './binary/align.ts';
-import { parseTarHeader, parseTarRuns, TAR_BLOCK, type TarRun } from './binary/tar.ts';
-import { CorruptImageError } from './errors.ts';
-import { type ByteSource, readBytes, requireInside } from './io/source.ts';
+import { alignUp } from '../binary/align.ts';
+import { parseTarHeader, parseTarRuns, TAR_BLOCK, type TarRun } from '../binary/tar.ts';
+import { CorruptImageError } from '../errors.ts';
+import { type ByteSource, readBytes, requireInside } from '../io/source.ts';
 
 /** Blocks of runs that are read at most: a disk has some thousands of runs. */
 const MAX_RUN_BLOCKS = 65_536;
