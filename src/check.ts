@@ -1,19 +1,24 @@
 /** Checks images: is the metadata sound? Under qemu-img's names, with what was found as data. */
 
+import { manifestProblems } from './archive/manifest.ts';
+import { chosenMember } from './archive/ova.ts';
 import { requireNotAborted, UnsupportedFeatureError, withDetails } from './errors.ts';
 import { type FormatName, formatNamed, type OpenOptions } from './formats/index.ts';
 import { collectFindings, type Finding } from './image/check.ts';
 import { resolveOptions } from './image/options.ts';
 import type { ImageInput } from './open.ts';
 import { probe } from './probe.ts';
-import { openInput, type SourceOptions } from './sources.ts';
+import { archiveIn, memberIn, openContainer, type SourceOptions } from './sources.ts';
 
 export interface CheckOptions extends SourceOptions {
   /** Without it the bytes of the image tell. */
   readonly format?: FormatName;
   /** Options for opening an image of its format. */
   readonly options?: OpenOptions<FormatName>;
-  /** Decode every compressed block, too. False by default: only metadata is read. */
+  /**
+   * Decode every compressed block, too, and compare the disk of an OVA, and its descriptor, with the digests of its manifest.
+   * False by default: only metadata is read.
+   */
   readonly data?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -47,8 +52,26 @@ export interface ImageCheck {
  * @throws BudgetError when more is in use than can be counted; ImageIoError; OptionError; CancelledError
  */
 export async function checkImage(input: ImageInput, options: CheckOptions = {}): Promise<ImageCheck> {
-  const source = await openInput(input, options);
+  const { report, kept, count } = collectFindings();
+  const requireRunning = () => requireNotAborted(options.signal);
+  const container = await openContainer(input, options);
+  let source = container;
   try {
+    const archive = await archiveIn(container, options);
+    if (archive) {
+      if (options.data) {
+        const { name } = chosenMember(archive, options.member);
+        for (const { code, message, isCertain } of await manifestProblems(
+          container,
+          archive,
+          name,
+          requireRunning,
+        )) {
+          report[isCertain ? 'corruption' : 'warning'](code, () => message);
+        }
+      }
+      source = await memberIn(container, archive, options);
+    }
     const format = options.format === undefined ? (await probe(source)).format : formatNamed(options.format);
     const openOptions = resolveOptions(format.openOptions, options.options ?? {}, format.name);
     if (format.check === undefined) {
@@ -56,12 +79,11 @@ export async function checkImage(input: ImageInput, options: CheckOptions = {}):
         format: format.name,
       });
     }
-    const { report, kept, count } = collectFindings();
     const request = {
       options: openOptions,
       readsData: options.data ?? false,
       report,
-      requireRunning: () => requireNotAborted(options.signal),
+      requireRunning,
     };
     const figures = await format.check(source, request).catch((error) => {
       throw withDetails(error, { format: format.name });

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'needs-backing'
   | 'needs-data-file'
   | 'needs-parent'
+  | 'needs-member'
   | 'no-check'
   // images that build on each other
   | 'bad-chain'

@@ -8,6 +8,7 @@
  *     console.log(image.virtualSize);
  */
 
+export { type ArchivedDisk, type ArchiveInfo, describeImage } from './archive-info.ts';
 export { type GuestRange, guestChunks } from './cat.ts';
 export { type CheckOptions, checkImage, type ImageCheck } from './check.ts';
 export { type CodecName, codecNames } from './codecs/index.ts';
@@ -72,7 +73,14 @@ export { type DiskReport, type InspectOptions, inspectImage } from './inspect.ts
 export { type FileJournal, fileJournal } from './io/file-journal.ts';
 export type { ServedRequest } from './io/http-server.ts';
 export type { HttpOptions } from './io/http-source.ts';
-export type { ByteRange, ByteSource, FileDescriptor, HttpDescriptor, SourceDescriptor } from './io/source.ts';
+export type {
+  ByteRange,
+  ByteSource,
+  FileDescriptor,
+  HttpDescriptor,
+  PartDescriptor,
+  SourceDescriptor,
+} from './io/source.ts';
 export { type MapEntry, type MapRange, mapFiles, mapImage } from './map.ts';
 export { type EmptyDisk, type Measurement, type MeasureOptions, measure } from './measure.ts';
 export { type ImageInput, type OpenedImage, type OpenImageOptions, openImage } from './open.ts';

@@ -36,12 +36,6 @@ const known: readonly KnownFormat[] = [
     isIn: ({ tail }) => tail.length === 512 && textAt(tail, 0, 4) === 'koly',
     hint: 'Convert it to raw with hdiutil on a Mac, or with qemu-img.',
   },
-  {
-    name: 'OVA (a tar archive of disks)',
-    isIn: ({ head }) =>
-      textAt(head, 257, 5) === 'ustar' && /\.(ovf|vmdk|mf|cert)\0/i.test(textAt(head, 0, 100)),
-    hint: 'Unpack it with tar, and convert the VMDK in it.',
-  },
 ];
 
 /**

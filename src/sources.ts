@@ -1,14 +1,26 @@
-/** What an input is: a file, bytes, or something behind a network; opened as a source. */
+/** What an input is: a file, bytes, or something behind a network; opened as a source, a disk in an archive too. */
 
 import { fileURLToPath } from 'node:url';
+import { type Archive, chosenMember, isNamedAsOva, isOva, readArchive } from './archive/ova.ts';
+import { isTar } from './archive/tar-walk.ts';
 import { MiB, TiB } from './binary/align.ts';
-import { isNamedAsWrapped, unwrapped, WRAPPER_HEAD, type Wrapper, wrapperOf } from './codecs/wrapper.ts';
-import { ImageIoError, OptionError } from './errors.ts';
+import {
+  isNamedAsWrapped,
+  unwrapped,
+  WRAPPER_HEAD,
+  type Wrapper,
+  wrapperNamed,
+  wrapperOf,
+} from './codecs/wrapper.ts';
+import { ImageIoError, OptionError, UnknownFormatError } from './errors.ts';
+import { formatBySuffix } from './formats/index.ts';
+import type { Note } from './image/reader.ts';
 import { blobSource } from './io/blob-source.ts';
 import { openFileSource } from './io/file-source.ts';
 import { spoolToFile } from './io/file-spool.ts';
 import { type HttpOptions, noRanges, openHttp } from './io/http-source.ts';
 import { memorySource } from './io/memory.ts';
+import { partOf } from './io/part.ts';
 import type { ByteSource } from './io/source.ts';
 
 /** What comes in one direction only: a web stream, one of Node, a generator of bytes. */
@@ -30,6 +42,8 @@ export interface SourceOptions {
   readonly spool?: boolean;
   /** Bytes that a temporary file may have; 1 TiB by default. */
   readonly maxSpoolBytes?: number;
+  /** Of an archive (OVA, tar): the member to read, by its name. It can be left out where there is one disk. */
+  readonly member?: string;
 }
 
 const MAX_SPOOL_BYTES = TiB;
@@ -41,27 +55,110 @@ export interface InputOptions extends SourceOptions {
 }
 
 /**
- * Opens an input of the caller's, unpacked where it is compressed as a whole: gzip, zstd, xz or bzip2. A file that is said
- * to have a format is what it is, unless its name tells of the packing: the first bytes of a raw disk are its guest's to
- * choose.
- * @throws what {@link openSource} throws; CorruptImageError `truncated`, `bad-data`; BudgetError
+ * Opens an input of the caller's: unpacked where it is compressed as a whole (gzip, zstd, xz or bzip2), and of an OVA the disk
+ * in it, which stays where it stands. A file that is said to have a format is what it is, unless its name tells of the packing:
+ * the first bytes of a raw disk are its guest's to choose. A member that is asked for is looked for in any tar archive.
+ * @throws what {@link openSource} throws; CorruptImageError `truncated`, `bad-header`, `bad-data`; ImageError `needs-member`;
+ * OptionError for a member that is not there; UnknownFormatError for what is only named as an OVA; BudgetError
  */
 export async function openInput(input: SourceInput, options: InputOptions): Promise<ByteSource> {
+  const source = await openContainer(input, options);
+  return onFailureClosed(source, async () => {
+    const archive = await archiveIn(source, options);
+    if (archive === undefined) return source;
+    return memberIn(source, archive, options);
+  });
+}
+
+/**
+ * The member that was asked for, or the only disk, unpacked where it is compressed.
+ * @param source closed with what is returned
+ */
+export async function memberIn(
+  source: ByteSource,
+  archive: Archive,
+  options: InputOptions,
+): Promise<ByteSource> {
+  const { name, start, size } = chosenMember(archive, options.member);
+  const remarks = [...(source.remarks ?? []), ...sizeRemarks(archive, name, size)];
+  const part = {
+    ...partOf(source, { name: `${source.name}/${name}`, start, size }),
+    ...(remarks.length > 0 && { remarks }),
+  };
+  // What the descriptor calls compressed is seen by its bytes.
+  return {
+    ...(await unwrappedInput(part, options)),
+    takenFrom: { archive: source.name, member: name },
+  };
+}
+
+/** The same without choosing a disk: of an OVA the archive itself. */
+export async function openContainer(input: SourceInput, options: InputOptions): Promise<ByteSource> {
   const source = await openSource(input, options);
+  // What was unpacked before is what it is.
+  if (source.takenFrom !== undefined || source.wrapper !== undefined) return source;
   // What is said to be of a format is not even looked at.
   if (options.format !== undefined && !isNamedAsWrapped(source.name)) return source;
+  return onFailureClosed(source, () => unwrappedInput(source, options));
+}
+
+async function unwrappedInput(source: ByteSource, options: SourceOptions): Promise<ByteSource> {
+  const head = new Uint8Array(Math.min(WRAPPER_HEAD, source.size));
+  await source.read(head, 0);
+  const wrapper = wrapperOf(head);
+  if (wrapper === undefined) return source;
+  const unpacking = await unpacked(source, wrapper, options);
+  await source.close();
+  return unpacking;
+}
+
+async function onFailureClosed(source: ByteSource, open: () => Promise<ByteSource>): Promise<ByteSource> {
   try {
-    const head = new Uint8Array(Math.min(WRAPPER_HEAD, source.size));
-    await source.read(head, 0);
-    const wrapper = wrapperOf(head);
-    if (wrapper === undefined) return source;
-    const unpacking = await unpacked(source, wrapper, options);
-    await source.close();
-    return unpacking;
+    return await open();
   } catch (error) {
     await source.close();
     throw error;
   }
+}
+
+/**
+ * What is in the source, where that is an archive of disks; it stays open.
+ * @throws OptionError when a member is asked for of what is none; what {@link readArchive} throws
+ */
+export async function archiveIn(
+  source: ByteSource,
+  { member, format }: InputOptions,
+): Promise<Archive | undefined> {
+  // What was taken from an archive before is not looked into again.
+  if (source.takenFrom !== undefined) return undefined;
+  const isNamed = isNamedAsOva(source.name);
+  if (format !== undefined && member === undefined && !isNamed) return undefined;
+  const isArchive = member === undefined && !isNamed ? await isOva(source) : await isTar(source);
+  if (isArchive) return readArchive(source, (name) => formatBySuffix(bareOf(name)) !== undefined);
+  if (member !== undefined) {
+    throw new OptionError('bad-option', `${source.name} is no archive, and has no members.`, {
+      hint: 'Leave --member out.',
+    });
+  }
+  if (isNamed && format === undefined) {
+    throw new UnknownFormatError(
+      'unknown-format',
+      `${source.name} is named like an OVA, but is no tar archive.`,
+      {
+        fileOffset: 0,
+        hint: 'It is damaged or incomplete; or, if these are the bytes of a disk, say -f raw.',
+      },
+    );
+  }
+  return undefined;
+}
+
+/** The descriptor is written by whoever packs the disks: that it tells another size shows that one was exchanged, or cut. */
+function sizeRemarks({ disks }: Archive, name: string, size: number): Note[] {
+  const told = disks.find((disk) => disk.name === name)?.file?.size;
+  if (told === undefined || told === size) return [];
+  const message = `The descriptor says that ${name} has ${told} bytes; in the archive it has ${size}.`;
+  return [{ code: 'ovf-size', message }];
 }
 
 async function unpacked(
@@ -85,6 +182,12 @@ async function unpacked(
   });
   await source.requireUnchanged?.();
   return spool;
+}
+
+/** A name without the endings of packing. */
+function bareOf(name: string): string {
+  const wrapper = wrapperNamed(name);
+  return wrapper === undefined ? name : bareName(name, wrapper);
 }
 
 /** The name that tells the format: `disk.vhd.gz` holds a VHD. */

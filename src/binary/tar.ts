@@ -1,6 +1,7 @@
 /**
- * Tar archives of old GNU flavour with one member, as far as a disk in one needs it (GNU tar manual, "Basic Tar Format" and
- * "Storing Sparse Files": `struct posix_header`, `struct oldgnu_header`, `struct sparse`).
+ * Headers of tar archives: of old GNU flavour with one member, as far as a disk in one needs it, and as far as telling what is
+ * in others (GNU tar manual, "Basic Tar Format" and "Storing Sparse Files": `struct posix_header`, `struct oldgnu_header`,
+ * `struct sparse`).
  */
 
 /** Everything in an archive is in blocks of this many bytes. */
@@ -66,14 +67,36 @@ function putNumber(block: Uint8Array, at: number, value: number): void {
 const checksum = (block: Uint8Array): number =>
   block.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 0x20 : byte), 0);
 
+/** What any header block tells. */
+export interface TarBlock {
+  /** One character: `0` a file, `5` a folder, `x` a block of pax records, and so on. */
+  readonly type: string;
+  readonly name: string;
+  /** Bytes that stand behind the header; undefined for what is no number, or none that is exact. */
+  readonly storedSize: number | undefined;
+}
+
+/** A header of any kind, of POSIX or of GNU; undefined for what is none. */
+export function parseTarBlock(block: Uint8Array): TarBlock | undefined {
+  if (textAt(block, 257, 5) !== 'ustar' || numberAt(block, 148, 8) !== checksum(block)) return undefined;
+  const name = textAt(block, 0, 100);
+  // GNU's own flavour has times where POSIX has the folders of a long name.
+  const prefix = block[262] === 0 ? textAt(block, 345, 155) : '';
+  return {
+    type: String.fromCharCode(block[156] || 0x30),
+    name: prefix === '' ? name : `${prefix}/${name}`,
+    storedSize: numberAt(block, 124, 12),
+  };
+}
+
 /** The member that a header block describes; undefined for what is no header of a file. */
 export function parseTarHeader(block: Uint8Array): TarMember | undefined {
-  if (textAt(block, 257, 5) !== 'ustar' || numberAt(block, 148, 8) !== checksum(block)) return undefined;
-  const type = String.fromCharCode(block[156] ?? 0);
-  const storedSize = numberAt(block, 124, 12);
+  const header = parseTarBlock(block);
+  if (header === undefined) return undefined;
+  const { type, storedSize } = header;
   const isSparse = type === 'S';
   const size = isSparse ? numberAt(block, 483, 12) : storedSize;
-  if (!['0', '\0', 'S'].includes(type) || storedSize === undefined || size === undefined) return undefined;
+  if (!['0', 'S'].includes(type) || storedSize === undefined || size === undefined) return undefined;
   return {
     name: textAt(block, 0, 100),
     size,

@@ -67,8 +67,17 @@ export const optionsFlag = (about: string, flags = '-o, --options <key=value,...
 
 const REMOTE = 'Images behind http and https:';
 
-/** Adds the flags that say how images are fetched. */
-export function addSourceFlags(command: Command): Command {
+export const memberFlag = (flags = '--member <name>', image = 'the image'): Option =>
+  new Option(
+    flags,
+    `if ${image} is an OVA: the disk in it to read, see diskimg info (default: the only one)`,
+  );
+
+/** Adds the flags that say how images are fetched, and which disk of an archive is read. */
+export const addSourceFlags = (command: Command): Command =>
+  addFetchingFlags(command.addOption(memberFlag()));
+
+function addFetchingFlags(command: Command): Command {
   return command
     .addOption(
       new Option(
@@ -104,9 +113,11 @@ export interface SourceFlags {
   readonly spool?: true;
   readonly maxSpool?: number;
   readonly header: Readonly<Record<string, string>>;
+  readonly member?: string;
 }
 
-export const sourceRules = ({ spool, maxSpool, header }: SourceFlags): SourceOptions => ({
+export const sourceRules = ({ spool, maxSpool, header, member }: SourceFlags): SourceOptions => ({
+  ...(member !== undefined && { member }),
   ...(spool && { spool }),
   ...(maxSpool !== undefined && { maxSpoolBytes: maxSpool }),
   ...(Object.keys(header).length > 0 && { http: { headers: header } }),
@@ -122,7 +133,11 @@ const passphraseFlag = (): Option =>
 const TRUST = 'What images may do:';
 
 /** Adds the flags that say what may be opened beside an image, and how much trouble images may make. */
-export function addTrustFlags(command: Command): Command {
+export const addTrustFlags = (command: Command): Command =>
+  addTrustFlagsOfSeveral(command.addOption(memberFlag()));
+
+/** The same for a command with several images, each of which has a flag of its own for its member. */
+export function addTrustFlagsOfSeveral(command: Command): Command {
   const limit = (flags: string, about: string, parse: (text: string) => number) =>
     command.addOption(new Option(flags, about).argParser(parse).helpGroup(TRUST));
   command.addOption(
@@ -137,7 +152,7 @@ export function addTrustFlags(command: Command): Command {
   limit('--max-chain-depth <number>', 'images below the first one, at most (default: 64)', countArgument);
   limit('--max-virtual-size <size>', 'the largest disk that is read (default: 64T)', sizeArgument);
   limit('--max-metadata <size>', "memory for an image's tables, at most (default: 512M)", sizeArgument);
-  return addSourceFlags(command).addOption(passphraseFlag());
+  return addFetchingFlags(command).addOption(passphraseFlag());
 }
 
 export const threadsFlag = (about: string): Option =>

@@ -61,9 +61,12 @@ const BZIP2_MARKS = [
   [0x17, 0x72, 0x45, 0x38, 0x50, 0x90],
 ];
 
+/** The wrapper that the name tells of. */
+export const wrapperNamed = (name: string): Wrapper | undefined =>
+  wrappers.find(({ suffixes }) => suffixes.some((suffix) => name.toLowerCase().endsWith(suffix)));
+
 /** Does the name tell of a wrapper? */
-export const isNamedAsWrapped = (name: string): boolean =>
-  wrappers.some(({ suffixes }) => suffixes.some((suffix) => name.toLowerCase().endsWith(suffix)));
+export const isNamedAsWrapped = (name: string): boolean => wrapperNamed(name) !== undefined;
 
 /**
  * The bytes in the wrapper.

@@ -10,9 +10,10 @@ import {
   type SourceInput,
 } from '../../index.ts';
 import {
-  addTrustFlags,
+  addTrustFlagsOfSeveral,
   formatFlag,
   inputsOf,
+  memberFlag,
   type OutputFlags,
   openingOf,
   optionsFlag,
@@ -30,6 +31,8 @@ interface CompareFlags extends OutputFlags, ProgressFlags, TrustFlags {
   readonly secondFormat?: FormatName;
   readonly firstOptions: readonly Pair[];
   readonly secondOptions: readonly Pair[];
+  readonly firstMember?: string;
+  readonly secondMember?: string;
   readonly strict?: true;
   readonly first?: true;
   readonly threads?: number;
@@ -52,7 +55,7 @@ const NOT_COMPARED = 2;
 const FAILED_AT = { open: 2, extents: 3, data: 4 } as const;
 
 export function addCompare(program: Command, io: CliIo): Command {
-  return addTrustFlags(
+  return addTrustFlagsOfSeveral(
     program
       .command('compare')
       .description('tell whether two images hold the same disk, in whatever formats, and how much differs')
@@ -64,6 +67,8 @@ export function addCompare(program: Command, io: CliIo): Command {
       .addOption(formatFlag('-F, --second-format <format>', 'format of the second image'))
       .addOption(optionsFlag('options for reading the first image', '--first-options <key=value,...>'))
       .addOption(optionsFlag('options for reading the second image', '--second-options <key=value,...>'))
+      .addOption(memberFlag('--first-member <name>', 'the first image'))
+      .addOption(memberFlag('--second-member <name>', 'the second image'))
       .option('-s, --strict', 'disks of different sizes differ, even when the rest of the larger is zeros')
       .option('--first', 'stop at the first difference')
       .addOption(outputFlag())
@@ -82,12 +87,24 @@ export function addCompare(program: Command, io: CliIo): Command {
 
 async function runCompare(first: string, second: string, flags: CompareFlags, io: CliIo): Promise<void> {
   const { strict, threads, quiet } = flags;
-  const opening = (inputFormat: FormatName | undefined, options: readonly Pair[]) =>
-    openingOf({ ...flags, ...(inputFormat && { inputFormat }), options }, io);
+  const opening = (
+    inputFormat: FormatName | undefined,
+    options: readonly Pair[],
+    member: string | undefined,
+  ) =>
+    openingOf(
+      {
+        ...flags,
+        ...(inputFormat && { inputFormat }),
+        options,
+        ...(member !== undefined && { member }),
+      },
+      io,
+    );
   io.setExitCode(NOT_COMPARED);
   const options: CompareOptions = {
-    first: opening(flags.firstFormat, flags.firstOptions),
-    second: opening(flags.secondFormat, flags.secondOptions),
+    first: opening(flags.firstFormat, flags.firstOptions, flags.firstMember),
+    second: opening(flags.secondFormat, flags.secondOptions, flags.secondMember),
     ...(strict && { strict }),
     // Nobody hears how much differs when nothing is printed.
     stopAtFirst: flags.first ?? quiet ?? false,

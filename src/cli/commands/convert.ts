@@ -22,6 +22,7 @@ Examples:
   diskimg convert --allow-path . overlay.qcow2 flat.raw
   diskimg convert --allow-path . -B base.qcow2 -F qcow2 overlay.qcow2 smaller.qcow2
   diskimg convert -l before-update disk.qcow2 old.raw
+  diskimg convert --member disk2.vmdk machine.ova data.qcow2
   diskimg convert --for azure disk.qcow2 disk.vhd
   diskimg convert --for gcp disk.qcow2 disk.tar.gz
   diskimg convert -O vhd disk.qcow2 - | curl -T - https://example.com/disk.vhd

@@ -1,7 +1,7 @@
 /** `diskimg info`. */
 
 import { type Command, Option } from 'commander';
-import { imageInfo, inspectImage, openImage, type SourceInput } from '../../index.ts';
+import { describeImage, inspectImage, type SourceInput } from '../../index.ts';
 import {
   addTrustFlags,
   type ImageFlags,
@@ -15,6 +15,7 @@ import {
 import type { CliIo } from '../io.ts';
 import { sizeArgument } from '../options.ts';
 import { asJson, renderInfo } from '../render.ts';
+import { renderArchive } from '../render-archive.ts';
 import { renderDisk } from '../render-disk.ts';
 
 interface InfoFlags extends ImageFlags, OutputFlags {
@@ -28,6 +29,8 @@ Examples:
   diskimg info --disk disk.qcow2
   diskimg info --output json disk.qcow2
   diskimg info -o size=chs disk.vhd
+  diskimg info machine.ova
+  diskimg info --member disk1.vmdk machine.ova
 `;
 
 export function addInfo(program: Command, io: CliIo): Command {
@@ -59,9 +62,9 @@ export function addInfo(program: Command, io: CliIo): Command {
 }
 
 async function alone(path: SourceInput, flags: InfoFlags, io: CliIo): Promise<string> {
-  await using image = await openImage(path, { ...openingOf(flags, io), metadataOnly: true });
-  const info = imageInfo(image);
-  return flags.output === 'json' ? asJson(info) : renderInfo(info);
+  const info = await describeImage(path, openingOf(flags, io));
+  if (flags.output === 'json') return asJson(info);
+  return 'disks' in info ? renderArchive(info) : renderInfo(info);
 }
 
 async function withDisk(path: SourceInput, flags: InfoFlags, io: CliIo): Promise<string> {
