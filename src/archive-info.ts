@@ -1,6 +1,6 @@
 /** What is in an archive of disks, each described by itself and by the archive's descriptor. */
 
-import { type Archive, type ArchiveDisk, isNamedAsOva } from './archive/ova.ts';
+import type { Archive, ArchiveDisk } from './archive/ova.ts';
 import { CancelledError, ImageError } from './errors.ts';
 import { type ImageInfo, imageInfo } from './info.ts';
 import type { ByteSource } from './io/source.ts';
@@ -64,10 +64,9 @@ async function archiveInfo(
   const described: ArchivedDisk[] = [];
   for (const disk of disks) described.push(await describeDisk(source, archive, disk, options));
   const names = new Set(disks.map(({ name }) => name));
-  const hasDescriptor = members.some(({ name }) => name.toLowerCase().endsWith('.ovf'));
   return {
     filename: source.name,
-    format: hasDescriptor || isNamedAsOva(source.name) ? 'ova' : 'tar',
+    format: archive.kind,
     ...(source.allocatedSize !== undefined && { 'actual-size': source.allocatedSize }),
     disks: described,
     'other-files': members.filter(({ name }) => !names.has(name)).map(({ name, size }) => ({ name, size })),

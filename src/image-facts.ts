@@ -66,10 +66,13 @@ async function unarchived(
   opening: OpenImageOptions | undefined,
 ): Promise<{ readonly image: ByteSource; readonly facts: Partial<ImageFacts> }> {
   const found = opening?.format === undefined ? await tarMemberOf(source) : undefined;
+  const { takenFrom } = source;
+  const archiveMember = takenFrom?.member ?? found?.name;
   const facts = {
     name: source.name,
     ...(source.wrapper !== undefined && { wrapper: source.wrapper }),
-    ...(found && { archiveMember: found.name }),
+    ...(archiveMember !== undefined && { archiveMember }),
+    ...(takenFrom?.kind === 'ova' && { isInOva: true }),
   };
   return { image: { ...(found?.member ?? source), close: async () => {} }, facts };
 }

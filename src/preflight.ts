@@ -68,7 +68,11 @@ async function judgeSource(
   return judge(rules, {
     image,
     facts,
-    fixes: fixesFor(spoken, rules, { facts, size: size === image.virtualSize ? undefined : size }),
+    fixes: fixesFor(spoken, rules, {
+      facts,
+      size: size === image.virtualSize ? undefined : size,
+      member: opening?.member,
+    }),
     ...(looked.contents && { contents: looked.contents }),
     ...(looked.unseen !== undefined && { unseen: looked.unseen }),
   });

@@ -88,7 +88,7 @@ export async function memberIn(
   // What the descriptor calls compressed is seen by its bytes.
   return {
     ...(await unwrappedInput(part, options)),
-    takenFrom: { archive: source.name, member: name },
+    takenFrom: { archive: source.name, kind: archive.kind, member: name },
   };
 }
 

@@ -19,6 +19,8 @@ export interface ArchiveDisk {
 export interface Archive {
   /** What it is called in messages. */
   readonly name: string;
+  /** `ova` with a descriptor, or with the name of one. */
+  readonly kind: 'ova' | 'tar';
   readonly members: readonly ArchiveMember[];
   readonly disks: readonly ArchiveDisk[];
 }
@@ -47,7 +49,12 @@ export async function readArchive(
   for await (const member of tarMembers(source)) members.push(member);
   const descriptor = members.find(({ name }) => name.toLowerCase().endsWith('.ovf'));
   const ovf = descriptor && (await readDescriptor(source, descriptor));
-  return { name: source.name, members, disks: disksOf(members, ovf, isNamedAsDisk) };
+  return {
+    name: source.name,
+    kind: ovf || isNamedAsOva(source.name) ? 'ova' : 'tar',
+    members,
+    disks: disksOf(members, ovf, isNamedAsDisk),
+  };
 }
 
 async function readDescriptor(source: ByteSource, descriptor: ArchiveMember): Promise<Ovf> {

@@ -70,7 +70,11 @@ export interface ByteSource {
   /** What it was compressed with as a whole, before it was unpacked: `gzip`. */
   readonly wrapper?: string;
   /** The archive that it stands in, and its name there. */
-  readonly takenFrom?: { readonly archive: string; readonly member: string };
+  readonly takenFrom?: {
+    readonly archive: string;
+    readonly kind: 'ova' | 'tar';
+    readonly member: string;
+  };
   /** Bytes that it takes up on its disk, where that is known. */
   readonly allocatedSize?: number;
   /** Present when a worker thread can open the source again; without it a conversion stays on one thread. */

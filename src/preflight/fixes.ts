@@ -12,18 +12,21 @@ export interface FixRequest {
   readonly facts: ImportFacts;
   /** The virtual size of what is made, where it is another one. */
   readonly size: number | undefined;
+  /** The disk of an archive, where one was chosen. */
+  readonly member?: string | undefined;
 }
 
 /** @param named the image, as the user named it */
-export function fixesFor(named: string, profile: Profile, { facts, size }: FixRequest): Fixes {
+export function fixesFor(named: string, profile: Profile, { facts, size, member }: FixRequest): Fixes {
   const { target } = profile;
   // What begins with a dash would be taken for a flag.
   const path = named.length > 1 && named.startsWith('-') ? `./${named}` : named;
   const command = (...words: readonly string[]): string => ['diskimg', ...words].map(quoted).join(' ');
+  const chosen = member === undefined ? [] : memberWords(member);
   const convert = (wanted: number | undefined, ...flags: readonly string[]): string | undefined => {
     if (target === undefined) return undefined;
     const name = outputName(
-      path,
+      member === undefined ? path : besideOf(path, member),
       target.archiveMember ?? `x${ENDINGS[target.format] ?? `.${target.format}`}`,
     );
     const sized = wanted === undefined ? [] : ['--size', sizeText(wanted)];
@@ -32,6 +35,7 @@ export function fixesFor(named: string, profile: Profile, { facts, size }: FixRe
       return command(
         'convert',
         ...flags,
+        ...chosen,
         '--for',
         profile.name,
         ...factWords(facts),
@@ -40,7 +44,16 @@ export function fixesFor(named: string, profile: Profile, { facts, size }: FixRe
         archive,
       );
     }
-    const words = ['convert', ...flags, ...sized, '-O', target.format, ...optionWords(target), path];
+    const words = [
+      'convert',
+      ...flags,
+      ...chosen,
+      ...sized,
+      '-O',
+      target.format,
+      ...optionWords(target),
+      path,
+    ];
     if (target.archiveMember === undefined) return command(...words, name);
     const packed = [
       'tar',
@@ -59,6 +72,13 @@ export function fixesFor(named: string, profile: Profile, { facts, size }: FixRe
     resized: (wanted) => convert(wanted),
   };
 }
+
+const memberWords = (member: string): readonly string[] =>
+  member.startsWith('-') ? [`--member=${member}`] : ['--member', member];
+
+/** What is made of a disk in an archive has its name, and stands beside the archive. */
+const besideOf = (archive: string, member: string): string =>
+  archive.replace(/[^/\\]*$/, '') + member.replace(/^.*[/\\]/s, '');
 
 const factWords = ({ os, boot, arch, disk }: ImportFacts): readonly string[] => [
   ...(os ? ['--os', os] : []),

@@ -101,6 +101,7 @@ const requirementFields: Readonly<Record<RequirementKind, Fields>> = {
   'whole-gib-disk': NO_FIELDS,
   'vhd-size': NO_FIELDS,
   'outside-files': { needed: { refused: listOf(oneOf('backing', 'data-file', 'extents')) } },
+  'no-encrypted-image': NO_FIELDS,
   'internal-snapshots': NO_FIELDS,
   'vmdk-types': { needed: { types: listOf(text) } },
   'declared-format': NO_FIELDS,

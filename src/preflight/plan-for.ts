@@ -20,7 +20,7 @@ export interface AskedOutput {
 
 /** Something that the output has otherwise than the image. */
 export interface ImportChange {
-  readonly what: 'format' | 'size' | 'archive' | 'chain' | 'snapshots';
+  readonly what: 'format' | 'size' | 'archive' | 'chain' | 'snapshots' | 'encryption';
   readonly from: string;
   readonly to: string;
   /** A sentence. */
@@ -198,6 +198,26 @@ function changesOf(
             from: 'one file',
             to: `${output.archiveMember} in a tar archive of old GNU flavour, compressed with gzip`,
             why: `${cloud} takes nothing else.`,
+          } as const,
+        ]
+      : []),
+    ...(image.isInOva && image.archiveMember !== undefined
+      ? [
+          {
+            what: 'archive',
+            from: `${image.archiveMember} in an OVA`,
+            to: 'a file of its own',
+            why: 'Each disk is converted by itself.',
+          } as const,
+        ]
+      : []),
+    ...(image.isEncrypted
+      ? [
+          {
+            what: 'encryption',
+            from: 'encrypted',
+            to: 'not encrypted',
+            why: 'The cloud has no key for it: whoever has the file can read the disk.',
           } as const,
         ]
       : []),

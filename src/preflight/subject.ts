@@ -16,8 +16,10 @@ export interface ImageFacts {
   readonly fileSize: number;
   /** What the file was compressed with as a whole. */
   readonly wrapper?: string;
-  /** The tar archive in which it was found. */
+  /** Its name in the archive in which it was found. */
   readonly archiveMember?: string;
+  /** Is that archive an OVA? */
+  readonly isInOva?: boolean;
   readonly isEncrypted: boolean;
   readonly isDirty: boolean;
   /** A backing file or parent, by the name in the image. */

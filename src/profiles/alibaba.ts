@@ -40,6 +40,20 @@ export const alibaba: Profile = {
       sources: ['L1'],
     },
     {
+      id: 'image.in-one-file',
+      severity: 'error',
+      requires: { kind: 'outside-files', refused: ['backing', 'data-file', 'extents'] },
+      sources: ['L3'],
+      note: 'The import names one object for a disk, and no other that belongs to it.',
+    },
+    {
+      id: 'image.encrypted',
+      severity: 'error',
+      requires: { kind: 'no-encrypted-image' },
+      sources: ['L3'],
+      note: 'The import has no field for a passphrase.',
+    },
+    {
       id: 'virtual-size.windows',
       severity: 'warning',
       requires: { kind: 'virtual-size', min: 40 * GiB, max: 500 * GiB },

@@ -31,6 +31,20 @@ export const digitalocean: Profile = {
       sources: ['D1', 'D2'],
     },
     {
+      id: 'image.in-one-file',
+      severity: 'error',
+      requires: { kind: 'outside-files', refused: ['backing', 'data-file', 'extents'] },
+      sources: ['D1'],
+      note: 'The import names one address, and no other file that belongs to it.',
+    },
+    {
+      id: 'image.encrypted',
+      severity: 'error',
+      requires: { kind: 'no-encrypted-image' },
+      sources: ['D1'],
+      note: 'The import has no field for a passphrase.',
+    },
+    {
       id: 'file-size.max',
       severity: 'error',
       requires: { kind: 'file-size', max: 100 * 1024 ** 3 - 1 },

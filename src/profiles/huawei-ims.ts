@@ -46,6 +46,11 @@ export const huaweiIms: Profile = {
       date: '2026-04-22',
     },
     T2: { title: 'OTC: Why Did My VHD Upload Fail?, en-us_topic_0058841396', url: OTC, date: '2026-04-22' },
+    T11: {
+      title: 'OTC: How Do I Import an OVF or OVA File?, en-us_topic_0118990097',
+      url: OTC,
+      date: '2026-04-22',
+    },
     T3: {
       title: 'OTC: Can I Use Images in Formats not Described in This Document?, en-us_topic_0030713217',
       url: OTC,
@@ -61,7 +66,7 @@ export const huaweiIms: Profile = {
         formats: ['zvhd2', 'zvhd', 'qcow2', 'vhd', 'raw', 'vmdk', 'vdi', 'vhdx', 'qed', 'qcow'],
       },
       when: { import: 'normal' },
-      sources: ['H1', 'T3'],
+      sources: ['H1', 'T3', 'T11'],
       cloudCode: 'IMG.0057',
     },
     {

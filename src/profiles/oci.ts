@@ -35,6 +35,20 @@ export const oci: Profile = {
       sources: ['C3'],
     },
     {
+      id: 'image.in-one-file',
+      severity: 'error',
+      requires: { kind: 'outside-files', refused: ['backing', 'data-file', 'extents'] },
+      sources: ['C2'],
+      note: 'A single file is asked for; the page is that of the Private Cloud Appliance.',
+    },
+    {
+      id: 'image.snapshots',
+      severity: 'warning',
+      requires: { kind: 'internal-snapshots' },
+      sources: ['C2'],
+      note: 'The page asks for a clone, not for a snapshot, and is that of the Private Cloud Appliance.',
+    },
+    {
       id: 'file-size.max',
       severity: 'error',
       requires: { kind: 'file-size', max: 400 * GiB },

@@ -58,6 +58,8 @@ export type Requirement =
   /** The size of a VHD is the one that was meant. */
   | { readonly kind: 'vhd-size' }
   | { readonly kind: 'outside-files'; readonly refused: readonly OutsideFile[] }
+  /** The image itself, not a volume on its disk. */
+  | { readonly kind: 'no-encrypted-image' }
   | { readonly kind: 'internal-snapshots' }
   | { readonly kind: 'vmdk-types'; readonly types: readonly string[] }
   /** What the file is called goes with what it is. */

@@ -30,6 +30,20 @@ export const tencent: Profile = {
       cloudCode: 'InvalidFormatSize',
     },
     {
+      id: 'image.in-one-file',
+      severity: 'error',
+      requires: { kind: 'outside-files', refused: ['backing', 'data-file', 'extents'] },
+      sources: ['Q2'],
+      note: 'The import names one object, and no other that belongs to it.',
+    },
+    {
+      id: 'image.encrypted',
+      severity: 'error',
+      requires: { kind: 'no-encrypted-image' },
+      sources: ['Q2'],
+      note: 'The import has no field for a passphrase.',
+    },
+    {
       id: 'file-size.qcow2',
       severity: 'error',
       requires: { kind: 'file-size', max: 50 * GiB },

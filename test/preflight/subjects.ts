@@ -186,6 +186,7 @@ const pairs: { readonly [K in RequirementKind]: (requirement: RequirementOf<K>) 
             : { hasExtentFiles: true },
     },
   }),
+  'no-encrypted-image': () => ({ keeps: {}, breaks: { image: { isEncrypted: true } } }),
   'internal-snapshots': () => ({ keeps: {}, breaks: { image: { snapshotCount: 2 } } }),
   'vmdk-types': ({ types: [first = ''] }) => ({
     keeps: { image: { subformat: first } },

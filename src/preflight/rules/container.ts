@@ -2,7 +2,7 @@
 
 import type { RequirementOf } from '../../profiles/profile.ts';
 import { broken, exactSize, type Judgement, kept, listed, plural, unseen } from '../judgement.ts';
-import type { ImageFacts, Subject } from '../subject.ts';
+import type { Fixes, ImageFacts, Subject } from '../subject.ts';
 
 /** `vhd-fixed`: the format as rules name it. */
 export const formatOf = ({ format, subformat }: ImageFacts): string =>
@@ -11,8 +11,8 @@ export const formatOf = ({ format, subformat }: ImageFacts): string =>
 export const isOfFormats = (image: ImageFacts, formats: readonly string[]): boolean =>
   formats.includes(image.format) || formats.includes(formatOf(image));
 
-const inWrapper = ({ wrapper, archiveMember }: ImageFacts): string =>
-  `${archiveMember === undefined ? '' : ` as ${archiveMember} in a tar archive`}${wrapper === undefined ? '' : `, compressed with ${wrapper}`}`;
+const inWrapper = ({ wrapper, archiveMember, isInOva }: ImageFacts): string =>
+  `${archiveMember === undefined ? '' : ` as ${archiveMember} in ${isInOva ? 'an OVA' : 'a tar archive'}`}${wrapper === undefined ? '' : `, compressed with ${wrapper}`}`;
 
 export function formats(
   { formats: allowed, wrappers = [] }: RequirementOf<'formats'>,
@@ -24,6 +24,9 @@ export function formats(
   const fix = fixes.convert !== undefined ? { fix: fixes.convert } : {};
   if (!isOfFormats(image, allowed)) {
     return broken(wanted, seen, { reason: `The cloud does not take ${formatOf(image)}.`, ...fix });
+  }
+  if (image.isInOva && !allowed.includes('ova')) {
+    return broken(wanted, seen, { reason: 'The cloud takes no OVAs, but the disks in them.', ...fix });
   }
   if (image.wrapper !== undefined && !wrappers.includes(image.wrapper)) {
     const reason = `The file is compressed as a whole, with ${image.wrapper}.`;
@@ -67,6 +70,23 @@ export function outsideFiles(
     ...(fixes.flattened !== undefined && { fix: fixes.flattened }),
   });
 }
+
+export function noEncryptedImage(
+  _: RequirementOf<'no-encrypted-image'>,
+  { image, fixes }: Subject,
+): Judgement {
+  const wanted = 'an image that is not encrypted';
+  return image.isEncrypted
+    ? broken(wanted, 'the image is encrypted', decrypting(fixes))
+    : kept(wanted, 'it is not');
+}
+
+/** What is wrong with an image that is encrypted itself, and what to do. */
+export const decrypting = ({ convert }: Fixes) => ({
+  reason: 'Without the key the cloud cannot read the disk.',
+  advice: 'A conversion decrypts it, and asks for the passphrase.',
+  ...(convert !== undefined && { fix: convert }),
+});
 
 export function internalSnapshots(
   _: RequirementOf<'internal-snapshots'>,
@@ -119,6 +139,12 @@ export function declaredFormat(
   if (real === undefined) {
     return broken(listed(Object.values(DISK_FORMATS)), image.format, {
       reason: `Glance has no disk_format for ${image.format}.`,
+      ...(fixes.convert !== undefined && { fix: fixes.convert }),
+    });
+  }
+  if (image.isInOva) {
+    return broken(`disk_format ${real}, of the disk alone`, `${image.format}${inWrapper(image)}`, {
+      reason: 'The file is an archive: no disk_format is that of its bytes.',
       ...(fixes.convert !== undefined && { fix: fixes.convert }),
     });
   }

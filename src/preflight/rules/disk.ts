@@ -4,6 +4,7 @@ import type { DiskContents, SystemFacts } from '../../inspect/contents.ts';
 import type { RequirementKind, RequirementOf } from '../../profiles/profile.ts';
 import { broken, doubtful, type Judgement, kept, listed, plural, unseen } from '../judgement.ts';
 import type { Subject } from '../subject.ts';
+import { decrypting } from './container.ts';
 
 const TABLE_NAMES = { none: 'no partition table', mbr: 'MBR', gpt: 'GPT', hybrid: 'GPT and MBR' } as const;
 
@@ -71,14 +72,11 @@ export const partitionTable = ofDisk<'partition-table'>(tablesWanted, (requireme
 
 export const noEncryptedVolumes = (
   _: RequirementOf<'no-encrypted-volumes'>,
-  { contents, image, unseen: why }: Subject,
+  { contents, image, fixes, unseen: why }: Subject,
 ): Judgement => {
   const wanted = 'nothing encrypted';
   if (image.isEncrypted) {
-    return broken(wanted, 'the image is encrypted', {
-      reason: 'Without the key the cloud cannot read the disk.',
-      advice: 'Decrypt it with the tool that encrypted it.',
-    });
+    return broken(wanted, 'the image is encrypted', decrypting(fixes));
   }
   if (contents === undefined) return unseen(wanted, why ?? 'The disk was not looked at.');
   const parts = contents.partitions.filter(({ content }) => content.isEncrypted);

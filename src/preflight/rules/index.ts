@@ -16,6 +16,7 @@ export const judges: {
   'file-size': container.fileSize,
   'file-size-over-disk': container.fileSizeOverDisk,
   'outside-files': container.outsideFiles,
+  'no-encrypted-image': container.noEncryptedImage,
   'internal-snapshots': container.internalSnapshots,
   'vmdk-types': container.vmdkTypes,
   'declared-format': container.declaredFormat,
