@@ -7,10 +7,10 @@ import { createHash, pbkdf2, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { alignUp, SECTOR } from '../binary/align.ts';
 import { bytes, chars, type Decoded, struct, u16, u32 } from '../binary/struct.ts';
-import { CorruptImageError, UnknownFormatError, UnsupportedFeatureError } from '../errors.ts';
-import { type CipherSpec, requireHash, sectorCipher } from './sector-cipher.ts';
+import { CorruptImageError, UnknownFormatError, UnsupportedFeatureError, withDetails } from '../errors.ts';
+import { type CipherSpec, requireHash, type SectorCipher, sectorCipher } from './sector-cipher.ts';
 
-const keySlot = struct('LUKS key slot', 48, 'big', {
+export const keySlot = struct('LUKS key slot', 48, 'big', {
   active: u32(0), // 0x00AC71F3 enabled, 0x0000DEAD disabled
   iterations: u32(4), // of PBKDF2
   salt: bytes(8, 32),
@@ -18,7 +18,7 @@ const keySlot = struct('LUKS key slot', 48, 'big', {
   stripes: u32(44),
 });
 
-const luksHeader = struct('LUKS header', 208, 'big', {
+export const luksHeader = struct('LUKS header', 208, 'big', {
   magic: chars(0, 6),
   version: u16(6),
   cipherName: chars(8, 32),
@@ -48,8 +48,8 @@ export const LUKS1_HEADER_LENGTH = luksHeader.size + SLOTS * keySlot.size;
 export const VOLUME_KEY_BYTES = 64;
 const MAX_KEY_BYTES = 64;
 
-/** Iterations of all slots in use: some minutes. A slot that an honest program makes takes seconds. */
-const MAX_ITERATIONS = 400_000_000;
+/** Iterations of all slots in use: a minute. A slot that an honest program makes takes seconds. */
+const MAX_ITERATIONS = 100_000_000;
 
 export type KeySlot = Decoded<typeof keySlot>;
 
@@ -87,6 +87,17 @@ export function decodeLuks1(start: Uint8Array, at: number): Luks1Header {
   return header;
 }
 
+/** Where each slot's key material stands: file ranges that count from the header. */
+export const keyMaterialOf = ({ keySlots, keyBytes }: Luks1Header) =>
+  keySlots.map(({ active, keyMaterialOffset }, slot) => ({
+    slot,
+    isEnabled: active === ENABLED,
+    start: keyMaterialOffset * SECTOR,
+    end: keyMaterialOffset * SECTOR + keyBytes * STRIPES,
+    /** Of the field that tells it. */
+    fileOffset: slotOffset(slot) + keySlot.fields.keyMaterialOffset.at,
+  }));
+
 const slotOffset = (slot: number): number => luksHeader.size + slot * keySlot.size;
 
 const textOf = (field: string): string => field.replace(/\0.*$/s, '');
@@ -119,7 +130,7 @@ function requireSound(header: Luks1Header, at: number): void {
     iterations += rest.iterations;
   }
   if (iterations <= MAX_ITERATIONS) return;
-  const message = `The key slots take ${iterations} iterations, more than ${MAX_ITERATIONS}: hours of work.`;
+  const message = `The key slots take ${iterations} iterations, more than ${MAX_ITERATIONS}.`;
   throw new UnsupportedFeatureError('unsupported-feature', message, {
     fileOffset: at + slotOffset(0),
     hint: 'Change its passphrase with cryptsetup, which makes the slot anew.',
@@ -149,27 +160,53 @@ export const luks1Facts = (header: Luks1Header) => {
 
 const derive = promisify(pbkdf2);
 
+/** Reads at an offset that counts from the header's first byte. */
+export type ReadKeyMaterial = (into: Uint8Array, offset: number) => Promise<void>;
+
+/** An encrypted disk whose key is known. */
+export interface OpenLuks {
+  readonly volumeKey: Uint8Array;
+  readonly cipher: SectorCipher;
+}
+
 /**
- * The volume key. Each slot in use is tried, which takes as long as its maker wanted.
- * @param read reads key material at an offset that counts from the header's first byte
+ * Opens a disk by its passphrase, which takes as long as its maker wanted, or by the key of an earlier time.
+ * @param at where the header stands, for errors
  * @throws UnsupportedFeatureError `wrong-passphrase`, which says nothing more; and for a hash or cipher that is not at hand
  */
-export async function unlockLuks1(
+export async function openLuks1(
+  header: Luks1Header,
+  at: number,
+  unlock: { readonly passphrase: () => Promise<Uint8Array> } | { readonly volumeKey: Uint8Array },
+  read: ReadKeyMaterial,
+): Promise<OpenLuks> {
+  try {
+    const volumeKey =
+      'volumeKey' in unlock ? unlock.volumeKey : await volumeKeyOf(header, await unlock.passphrase(), read);
+    return { volumeKey, cipher: sectorCipher(header, volumeKey) };
+  } catch (error) {
+    throw withDetails(error, { fileOffset: at });
+  }
+}
+
+/** Tries each slot in use. */
+async function volumeKeyOf(
   header: Luks1Header,
   passphrase: Uint8Array,
-  read: (into: Uint8Array, offset: number) => Promise<void>,
+  read: ReadKeyMaterial,
 ): Promise<Uint8Array> {
-  requireHash(header.hashSpec);
-  for (const slot of header.keySlots) {
-    if (slot.active !== ENABLED) continue;
-    const material = new Uint8Array(alignUp(header.keyBytes * STRIPES, SECTOR));
-    await read(material, slot.keyMaterialOffset * SECTOR);
-    const slotKey = await derive(passphrase, slot.salt, slot.iterations, header.keyBytes, header.hashSpec);
+  const { keyBytes, hashSpec, mkDigest } = header;
+  requireHash(hashSpec);
+  for (const { active, salt, iterations, keyMaterialOffset } of header.keySlots) {
+    if (active !== ENABLED) continue;
+    const material = new Uint8Array(alignUp(keyBytes * STRIPES, SECTOR));
+    await read(material, keyMaterialOffset * SECTOR);
+    const slotKey = await derive(passphrase, salt, iterations, keyBytes, hashSpec);
     sectorCipher(header, slotKey).decrypt(material, 0);
-    const volumeKey = mergeStripes(material, header.keyBytes, header.hashSpec);
+    const volumeKey = mergeStripes(material, keyBytes, hashSpec);
     slotKey.fill(0);
     material.fill(0);
-    if (timingSafeEqual(await digestOf(volumeKey, header), header.mkDigest)) return volumeKey;
+    if (timingSafeEqual(await digestOf(volumeKey, header), mkDigest)) return volumeKey;
   }
   throw new UnsupportedFeatureError('wrong-passphrase', 'The passphrase does not open the image.', {
     hint: 'Check it: a line break at the end of the file with the passphrase is left out, all else counts.',

@@ -12,7 +12,7 @@ import {
   luks1Facts,
   luks1Length,
   OUTPUT_CIPHER,
-  unlockLuks1,
+  openLuks1,
   VOLUME_KEY_BYTES,
 } from '../../encryption/luks1.ts';
 import { sectorCipher } from '../../encryption/sector-cipher.ts';
@@ -86,11 +86,9 @@ async function openLuks(
   const luks = decodeLuks1(await readBytes(source, offset, LUKS1_HEADER_LENGTH, 'The LUKS header'), offset);
   const facts = { format: 'luks', ...luks1Facts(luks) };
   if (unlock === undefined) return { facts };
-  const volumeKey =
-    'volumeKey' in unlock
-      ? unlock.volumeKey
-      : await unlockLuks1(luks, await unlock.passphrase(), (into, at) => source.read(into, offset + at));
-  const cipher = sectorCipher(luks, volumeKey);
+  const { volumeKey, cipher } = await openLuks1(luks, offset, unlock, (into, at) =>
+    source.read(into, offset + at),
+  );
   return {
     facts,
     unlocked: {
