@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
+import { luksRecipes } from './recipes/luks.ts';
 import { qcowRecipes, qedRecipes } from './recipes/qcow-qed.ts';
 import { qcow2Recipes } from './recipes/qcow2.ts';
 import { rawRecipes } from './recipes/raw.ts';
@@ -60,6 +61,8 @@ interface ManifestImage {
   /** Of the files that the image names. guestSha256 is then in whenAllowed. */
   companions?: Companion[];
   whenAllowed?: Guest;
+  /** With its passphrase. guestSha256 is then in here. */
+  unlocked?: Guest & { passphrase: string };
   /** The guest of an image that is refused though its data is whole. */
   salvagedSha256?: string;
 }
@@ -74,6 +77,7 @@ const qemuFormats = {
   vmdk: 'vmdk',
   qcow: 'qcow',
   qed: 'qed',
+  luks: 'luks',
 };
 const READ_BYTES = 4 * 1024 * 1024;
 
@@ -170,9 +174,22 @@ const describeRaw = (recipe: Recipe, path: string): GuestFields => {
   return seen.guestSha256 === guest.guestSha256 ? guest : { ...guest, asQemuSees: seen };
 };
 
+const unlockedGuest = (
+  recipe: Recipe,
+  path: string,
+  passphrase: string,
+): NonNullable<ManifestImage['unlocked']> => {
+  const raw = join(dirname(path), GUEST_NAME);
+  const secret = ['--object', `secret,id=key,data=${passphrase}`];
+  const opening = `driver=${recipe.format},key-secret=key,file.filename=${path}`;
+  run('qemu-img', ['convert', ...secret, '--image-opts', opening, '-O', 'raw', raw]);
+  return { passphrase, virtualSize: statSync(raw).size, guestSha256: sha256OfFile(raw) };
+};
+
 const describeRefused = (recipe: Recipe, path: string): GuestFields => {
   const fields: GuestFields = { virtualSize: virtualSizeOrNull(recipe, path), guestSha256: null };
   if (recipe.companions !== undefined) fields.whenAllowed = qemuGuest(recipe, path, undefined);
+  if (recipe.passphrase !== undefined) fields.unlocked = unlockedGuest(recipe, path, recipe.passphrase);
   if (recipe.digestFrom !== undefined) fields.salvagedSha256 = qemuGuest(recipe, path, undefined).guestSha256;
   return fields;
 };
@@ -278,6 +295,7 @@ const main = (): void => {
     ...vdiRecipes,
     ...vmdkRecipes,
     ...vhdxRecipes,
+    ...luksRecipes,
   ].flatMap((recipe) => {
     const before = old.get(recipe.file);
     if (!recipe.file.includes(wanted)) return before === undefined ? [] : [before];

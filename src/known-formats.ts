@@ -58,13 +58,8 @@ export function requireNotKnown(sample: ProbeSample, name: string): void {
 const ISO_DESCRIPTOR = 32_769;
 
 /** What a user should know of bytes that are taken as raw. */
-export async function remarksOnRaw(source: ByteSource, { head }: ProbeSample): Promise<Note[]> {
+export async function remarksOnRaw(source: ByteSource): Promise<Note[]> {
   const notes: Note[] = [];
-  if (textAt(head, 0, 6) === 'LUKS\xba\xbe') {
-    const message =
-      'The disk is encrypted with LUKS: it is read as it is, and no smaller when it is compressed.';
-    notes.push({ code: 'luks', message });
-  }
   if (source.size < ISO_DESCRIPTOR + 5) return notes;
   const identifier = new Uint8Array(5);
   await source.read(identifier, ISO_DESCRIPTOR);

@@ -29,7 +29,7 @@ export async function probe(source: ByteSource): Promise<Probed> {
   const [format] = answers;
   if (format) return { format, remarks: [] };
   requireNotKnown(sample, source.name);
-  return { format: rawUnlessNamedOtherwise(source.name), remarks: await remarksOnRaw(source, sample) };
+  return { format: rawUnlessNamedOtherwise(source.name), remarks: await remarksOnRaw(source) };
 }
 
 async function probeSample(source: ByteSource): Promise<ProbeSample> {

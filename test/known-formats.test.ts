@@ -30,12 +30,9 @@ describe('refused by name', () => {
 });
 
 describe('raw, with a word', () => {
-  it.each([
-    ['iso', disk([32_769, 'CD001'])],
-    ['luks', disk([0, 'LUKS\xba\xbe'])],
-  ])('%s', async (code, bytes) => {
-    await using image = await openImage(bytes);
-    expect(image).toMatchObject({ format: 'raw', notes: [{ code }] });
+  it('ISO', async () => {
+    await using image = await openImage(disk([32_769, 'CD001']));
+    expect(image).toMatchObject({ format: 'raw', notes: [{ code: 'iso' }] });
   });
 
   it('a tar archive of something else is the bytes of a disk', async () => {

@@ -3,7 +3,7 @@
 export interface Recipe {
   /** Path under native-fixtures/, without the .gz. The command leaves the image under its last part. */
   file: string;
-  format: 'raw' | 'vhd' | 'qcow2' | 'vdi' | 'vmdk' | 'vhdx' | 'qcow' | 'qed';
+  format: 'raw' | 'vhd' | 'qcow2' | 'vdi' | 'vmdk' | 'vhdx' | 'qcow' | 'qed' | 'luks';
   /** Programs that made the image, each with its version in the manifest. */
   tools: ToolName[];
   /** Shell lines, run in an empty folder with $FIXTURES set to native-fixtures/. */
@@ -19,6 +19,8 @@ export interface Recipe {
   companions?: string[];
   /** An image of the command with the same guest, for digests of images that the tool itself cannot open. */
   digestFrom?: string;
+  /** Of an encrypted image, which is refused without it. */
+  passphrase?: string;
   /** Overrides the tool's own choice between the sizes of a VHD, where it differs from the rule. */
   vhdSize?: 'current_size' | 'chs';
   /** Guest ranges to digest instead of the whole guest, for disks too large to read through. */

@@ -3,6 +3,7 @@
 import { OptionError, UnsupportedFeatureError } from '../errors.ts';
 import type { Format, WritableFormat } from '../image/format.ts';
 import type { OptionValues } from '../image/options.ts';
+import { luks } from './luks/index.ts';
 import { qcow } from './qcow/index.ts';
 import { qcow2 } from './qcow2/index.ts';
 import { qed } from './qed/index.ts';
@@ -14,7 +15,7 @@ import { vmdk } from './vmdk/index.ts';
 import { zvhd } from './zvhd/index.ts';
 import { zvhd2 } from './zvhd2/index.ts';
 
-export const registry = [raw, vhd, vhdx, qcow2, qcow, qed, vdi, vmdk, zvhd, zvhd2] as const;
+export const registry = [raw, vhd, vhdx, qcow2, qcow, qed, vdi, vmdk, luks, zvhd, zvhd2] as const;
 
 type Registered = (typeof registry)[number];
 

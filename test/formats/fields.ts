@@ -52,6 +52,7 @@ export interface Subject {
   /** What the file that the image names holds. */
   readonly companion?: () => Uint8Array;
   readonly options?: Readonly<Record<string, unknown>>;
+  readonly passphrase?: string;
 }
 
 /** A test for each field: every value has the outcome of its row. */
@@ -169,10 +170,14 @@ function seal(bytes: Buffer, { seals, endian }: Anatomy): void {
 
 /** What comes of the image when it is opened and all of it is read. @param before the digest of the sound image */
 async function outcomeOf(bytes: Buffer, subject: Subject, before: string | undefined): Promise<string> {
-  const { format, companion, options = {} } = subject;
+  const { format, companion, passphrase, options = {} } = subject;
   const resolve = companion && (() => memorySource(companion()));
   try {
-    await using image = await openImage(bytes, { format, options, ...(resolve && { resolve }) });
+    await using image = await openImage(bytes, {
+      ...{ format, options },
+      ...(resolve && { resolve }),
+      ...(passphrase !== undefined && { passphrase }),
+    });
     const digest = await diskDigest(image);
     if (before === undefined) return digest;
     return digest === before ? 'same' : 'other';

@@ -139,6 +139,8 @@ const REFUSED: Record<
   'vmdk/split': needs('needs-data-file', 0, /"split-s001\.vmdk"/),
   'qcow2/encrypted-aes': unsupported('encrypted', 32, /with AES/, /passphrase/),
   'qcow2/encrypted-luks': unsupported('encrypted', 32, /with LUKS/, /passphrase/),
+  'luks/xts': unsupported('encrypted', 0, /with LUKS/, /passphrase.*-f raw/),
+  'luks/cbc-essiv': unsupported('encrypted', 0, /with LUKS/, /passphrase.*-f raw/),
   'qcow2/unknown-incompatible': unsupported('unsupported-feature', 72, /bit 8/, /Convert it/),
   'qcow2/unknown-incompatible-high': unsupported('unsupported-feature', 72, /bit 63/, /Convert it/),
   'qcow2/corrupt-flag': corrupt('marked-corrupt', 72, /marked as corrupt/, /qemu-img check -r/),

@@ -25,6 +25,7 @@ const READ_EVERY = {
   vdi: 1,
   qcow: 1,
   qed: 1,
+  luks: 1,
   vmdk: 4,
   zvhd: 12,
   zvhd2: 12,

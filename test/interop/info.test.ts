@@ -12,7 +12,7 @@ const temp = tempFolder();
 
 /** Formats of qemu-img, under its names. */
 const known = fixtures.filter(({ format }) =>
-  ['qcow2', 'raw', 'vhd', 'vhdx', 'vdi', 'qcow', 'qed', 'vmdk'].includes(format),
+  ['qcow2', 'raw', 'vhd', 'vhdx', 'vdi', 'qcow', 'qed', 'vmdk', 'luks'].includes(format),
 );
 
 type Json = Record<string, unknown>;

@@ -4,6 +4,7 @@
  */
 
 import type { Field, Struct } from '../../src/binary/struct.ts';
+import { keySlot, luksHeader } from '../../src/encryption/luks1.ts';
 import type { FormatName } from '../../src/formats/index.ts';
 import { qcowHeader } from '../../src/formats/qcow/structs.ts';
 import {
@@ -108,6 +109,7 @@ const anatomists: { readonly [N in FormatName]: (bytes: Uint8Array) => Anatomy }
   qcow: qcowAnatomy,
   qed: qedAnatomy,
   vmdk: vmdkAnatomy,
+  luks: luksAnatomy,
   zvhd: zvhdAnatomy,
   zvhd2: zvhd2Anatomy,
 };
@@ -219,6 +221,20 @@ function qedAnatomy(bytes: Uint8Array): Anatomy {
   const { backingFilenameOffset: start, backingFilenameSize: size } = header;
   if (size > 0) draft.regions.push({ what: 'name of the backing file', start, end: start + size });
   return { endian: 'little', ...draft };
+}
+
+function luksAnatomy(bytes: Uint8Array): Anatomy {
+  const { records, tables, regions, seals } = blank();
+  records.push({ what: 'header', struct: luksHeader, at: 0 });
+  const { keyBytes, payloadOffset } = luksHeader.decode(bytes, 0);
+  for (let slot = 0; slot < 8; slot++) {
+    const at = luksHeader.size + slot * keySlot.size;
+    records.push({ what: `key slot ${slot}`, struct: keySlot, at });
+    const start = keySlot.decode(bytes.subarray(at), at).keyMaterialOffset * 512;
+    regions.push({ what: `key material ${slot}`, start, end: start + keyBytes * 4000 });
+  }
+  regions.push({ what: 'data', start: payloadOffset * 512, end: bytes.length });
+  return { endian: 'big', records, tables, regions, seals };
 }
 
 function vdiAnatomy(bytes: Uint8Array): Anatomy {

@@ -24,6 +24,12 @@ export interface Fixture {
   readonly asQemuSees?: { readonly virtualSize: number; readonly guestSha256: string };
   /** What the guest sees when the files in `companions` are allowed. */
   readonly whenAllowed?: { readonly virtualSize: number; readonly guestSha256: string };
+  /** What the guest sees when the passphrase is given. */
+  readonly unlocked?: {
+    readonly passphrase: string;
+    readonly virtualSize: number;
+    readonly guestSha256: string;
+  };
   readonly companions?: readonly { readonly file: string; readonly name: string }[];
   readonly dataRanges?: readonly {
     readonly guestOffset: number;
