@@ -3,6 +3,7 @@
  * reads, and then everything that can be asked of it agrees.
  */
 
+import { keySlot, LUKS1_HEADER_LENGTH, luksHeader } from '../../src/encryption/luks1.ts';
 import {
   checkImage,
   type FormatName,
@@ -66,7 +67,8 @@ export async function examine(
   const options = optionsFor(format, bytes, random);
   // A budget is one line of defence, and hides the others.
   const budget = random.oneIn(2) ? { maxVirtualSize: Number.MAX_SAFE_INTEGER } : {};
-  const opened = await opening({ format, resolve, ...budget, ...options } as OpenImageOptions);
+  const secret = format === 'luks' && random.oneIn(5) && isCheap(bytes) ? { passphrase: 'secret' } : {};
+  const opened = await opening({ format, resolve, ...budget, ...options, ...secret } as OpenImageOptions);
   let outcome = isOpened(opened) ? 'read' : opened.code;
   if (isOpened(opened)) {
     const read = await attempt('read', () => requireLaws(opened, fileSize(), random));
@@ -97,6 +99,16 @@ export async function examine(
       requireReport(checked, options || namesOthers ? 'read' : outcome, data),
     );
   return { outcome, finds };
+}
+
+/** Does it take no more than a moment to try a passphrase? */
+function isCheap(bytes: Uint8Array): boolean {
+  if (bytes.length < LUKS1_HEADER_LENGTH) return true;
+  let iterations = luksHeader.decode(bytes, 0).mkDigestIterations;
+  for (let at = luksHeader.size; at < LUKS1_HEADER_LENGTH; at += keySlot.size) {
+    iterations += keySlot.decode(bytes.subarray(at), at).iterations;
+  }
+  return iterations < 200_000;
 }
 
 /** The options of a format that change how it is read, now and then. */
