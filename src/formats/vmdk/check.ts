@@ -11,13 +11,15 @@ import { type Descriptor, isDescriptor } from './descriptor.ts';
 import { readStoredLength, unpackGrain } from './grain.ts';
 import { directoryEntries, type GrainShape } from './grain-tables.ts';
 import { FOOTER_LENGTH, readHeader, type SoundHeader, shapeOf } from './header.ts';
-import { diskSize, readEmbedded, readSplit } from './reader.ts';
+import { diskSize, MAX_DIRECTORY_BYTES, readEmbedded, readSplit } from './reader.ts';
 import { type SectorMap, sectorMap } from './sector-map.ts';
+import { hasSeSparseMagic, openSeSparse, readSeSparse, SE_GRAIN, SE_TABLE_SPAN } from './sesparse.ts';
 import { sparseHeader, UNUSED_GRAIN, ZERO_GRAIN } from './structs.ts';
 
 export async function checkVmdk(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
   const head = await readBytes(source, 0, Math.min(source.size, SECTOR), 'The header');
   if (isDescriptor(head)) return checkSplit(source, request);
+  if (hasSeSparseMagic(head)) return checkSeSparse(source, request);
   return hasCowdMagic(head) ? checkCowd(source, request) : checkSparse(source, request);
 }
 
@@ -34,6 +36,35 @@ async function checkCowd(source: ByteSource, request: CheckRequest<unknown>): Pr
   const check = beginCheck(source, own, undefined, request);
   claim(check, 'header', 0, own.reservedEnd, { fileOffset: 0 });
   return checkTables(check, cowdHeader.fields.gdOffset.at);
+}
+
+/** All grains are where the tables say, and none is used twice; the free bitmap and the way back are not looked at. */
+async function checkSeSparse(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {
+  const { report } = request;
+  const own = await report.attempt(() => readSeSparse(source));
+  const place = { guestStart: 0, fileStart: 0, length: own?.capacity ?? 0, hole: 'zero' as const };
+  const extents = own && (await report.attempt(() => openSeSparse(source, own, place, MAX_DIRECTORY_BYTES)));
+  if (own === undefined || extents === undefined) return { imageEndOffset: source.size };
+  const used = sectorMap(source.size);
+  let allocated = 0;
+  for (let from = 0; from < own.capacity; from += SE_TABLE_SPAN) {
+    request.requireRunning();
+    await report.attempt(async () => {
+      for await (const extent of extents(from, Math.min(own.capacity, from + SE_TABLE_SPAN))) {
+        if (extent.kind !== 'data') continue;
+        const { fileOffset, length, guestOffset } = extent;
+        allocated += ceilDiv(length, SE_GRAIN);
+        if (used.claim(fileOffset, length)) continue;
+        const message = () => `Of the grains from byte ${fileOffset} on, one is used twice.`;
+        report.corruption('overlap', message, { fileOffset, guestOffset });
+      }
+    });
+  }
+  return {
+    imageEndOffset: used.end,
+    totalClusters: ceilDiv(own.capacity, SE_GRAIN),
+    allocatedClusters: allocated,
+  };
 }
 
 async function checkSparse(source: ByteSource, request: CheckRequest<unknown>): Promise<CheckFigures> {

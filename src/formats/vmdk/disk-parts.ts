@@ -11,6 +11,7 @@ import type { Descriptor, ExtentLine } from './descriptor.ts';
 import { corrupt, unsupported } from './errors.ts';
 import { type GrainShape, openGrainTables } from './grain-tables.ts';
 import { readHeader, shapeOf } from './header.ts';
+import { openSeSparse, readSeSparse, SE_GRAIN, seSparseHeader } from './sesparse.ts';
 
 /** A stretch of the disk that one file, or none, holds. */
 export interface DiskPart {
@@ -101,7 +102,7 @@ interface FilePlace extends Place {
 }
 
 const FLAT: readonly string[] = ['FLAT', 'VMFS'];
-const SPARSE: readonly string[] = ['SPARSE', 'VMFSSPARSE'];
+const SPARSE: readonly string[] = ['SPARSE', 'VMFSSPARSE', 'SESPARSE'];
 
 /** The name of the extent's file. @throws UnsupportedFeatureError, CorruptImageError */
 export function requireReadable({ access, type, name }: ExtentLine): string {
@@ -139,8 +140,12 @@ const openPart = (
   line: ExtentLine,
   place: FilePlace,
   maxMetadataBytes: number,
-): Promise<DiskPart> | DiskPart =>
-  FLAT.includes(line.type) ? flatPart(line, place) : sparsePart(line, place, maxMetadataBytes);
+): Promise<DiskPart> | DiskPart => {
+  if (FLAT.includes(line.type)) return flatPart(line, place);
+  return line.type === 'SESPARSE'
+    ? seSparsePart(place, maxMetadataBytes)
+    : sparsePart(line, place, maxMetadataBytes);
+};
 
 function flatPart(line: ExtentLine, place: FilePlace): DiskPart {
   const { guestStart, length, file, fileStart, filename } = place;
@@ -164,13 +169,38 @@ function flatPart(line: ExtentLine, place: FilePlace): DiskPart {
   };
 }
 
+async function seSparsePart(place: FilePlace, maxMetadataBytes: number): Promise<DiskPart> {
+  const { guestStart, length, file, filename } = place;
+  const own = await readSeSparse(file);
+  requireCapacity(own.capacity, length, seSparseHeader.fields.capacity.at);
+  const extents = await openSeSparse(file, own, place, maxMetadataBytes);
+  return {
+    guestStart,
+    length,
+    unit: SE_GRAIN,
+    isCompressed: false,
+    info: { 'virtual-size': length, filename, 'cluster-size': SE_GRAIN, format: 'SESPARSE' },
+    async *extents(from, to) {
+      try {
+        yield* extents(from, to);
+      } catch (error) {
+        throw withName(error, file.name); // its offsets are those of this file
+      }
+    },
+  };
+}
+
+/** @throws CorruptImageError for an extent that is larger than its file says */
+function requireCapacity(capacity: number, length: number, fileOffset: number): void {
+  if (capacity >= length) return;
+  const message = `The descriptor tells an extent of ${length} bytes, its header one of ${capacity}.`;
+  throw corrupt('bad-header', message, fileOffset);
+}
+
 async function sparsePart(line: ExtentLine, place: FilePlace, maxMetadataBytes: number): Promise<DiskPart> {
   const { guestStart, length, file, fileStart, filename, hole } = place;
   const own = line.type === 'VMFSSPARSE' ? await readCowd(file) : shapeOf(await readHeader(file, false));
-  if (own.capacity < length) {
-    const message = `The descriptor tells an extent of ${length} bytes, its header one of ${own.capacity}.`;
-    throw corrupt('bad-header', message, 12);
-  }
+  requireCapacity(own.capacity, length, 12);
   const shape: GrainShape = { ...own, capacity: length, hole, guestStart, fileStart };
   const tables = await openGrainTables(file, shape, maxMetadataBytes);
   return {

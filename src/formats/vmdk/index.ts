@@ -10,6 +10,7 @@ import { adapterTypes, isDescriptor } from './descriptor.ts';
 import { hasMagic } from './header.ts';
 import { vmdkLayout } from './layout.ts';
 import { openVmdk } from './reader.ts';
+import { hasSeSparseMagic } from './sesparse.ts';
 
 export const vmdk = defineFormat({
   name: 'vmdk',
@@ -32,7 +33,7 @@ export const vmdk = defineFormat({
     hardwareVersion: optionalInteger('hwversion', 3, 99, 'of the virtual machine, 4 by default'),
     compressionLevel: optionalInteger('compression_level', 1, 9, 'zlib level, 6 by default'),
   },
-  probe: ({ head }) => hasMagic(head) || hasCowdMagic(head) || isDescriptor(head),
+  probe: ({ head }) => hasMagic(head) || hasCowdMagic(head) || hasSeSparseMagic(head) || isDescriptor(head),
   open: openVmdk,
   check: async (source, request) => (await import('./check.ts')).checkVmdk(source, request),
   writer(virtualSize, options) {

@@ -1,6 +1,6 @@
 /**
  * Reads VMDK. The descriptor stands in the image, with one extent behind it, or in a file of its own that names its
- * extents; a server's sparse extent (COWD) may also come without one.
+ * extents; a server's sparse extent (COWD, SEsparse) may also come without one.
  */
 
 import { alignUp, MiB, SECTOR } from '../../binary/align.ts';
@@ -23,9 +23,10 @@ import { unpackGrain } from './grain.ts';
 import { grainTablesFrom, openGrainTables } from './grain-tables.ts';
 import { hasMagic, readHeader, type SoundHeader, shapeOf } from './header.ts';
 import { findGrains } from './salvage.ts';
+import { hasSeSparseMagic, openSeSparse, readSeSparse, SE_GRAIN } from './sesparse.ts';
 import { sparseHeader } from './structs.ts';
 
-const MAX_DIRECTORY_BYTES = 512 * MiB;
+export const MAX_DIRECTORY_BYTES = 512 * MiB;
 
 export async function openVmdk(
   source: ByteSource,
@@ -35,6 +36,7 @@ export async function openVmdk(
   const head = await readBytes(source, 0, Math.min(source.size, SECTOR), 'The header');
   if (hasMagic(head)) return openSparse(source, maxMetadataBytes, salvage);
   if (hasCowdMagic(head)) return openCowd(source, maxMetadataBytes);
+  if (hasSeSparseMagic(head)) return openBareSeSparse(source, maxMetadataBytes);
   if (isDescriptor(head)) return openSplit(source, maxMetadataBytes, openDataFile);
   throw new UnknownFormatError('wrong-format', `${source.name} is no VMDK.`, {
     format: 'vmdk',
@@ -87,12 +89,28 @@ async function openCowd(source: ByteSource, maxMetadataBytes: number): Promise<I
   const own = await readCowd(source);
   const shape = { ...own, guestStart: 0, fileStart: 0, hole: 'zero' as const };
   const { extents } = await openGrainTables(source, shape, maxMetadataBytes);
-  const { capacity, grainSize } = own;
+  return bareReader(own.capacity, own.grainSize, 'vmfsSparse', extents);
+}
+
+/** The same of a newer server. */
+async function openBareSeSparse(source: ByteSource, maxMetadataBytes: number): Promise<ImageReader> {
+  const own = await readSeSparse(source);
+  const place = { guestStart: 0, fileStart: 0, length: own.capacity, hole: 'zero' as const };
+  const extents = await openSeSparse(source, own, place, maxMetadataBytes);
+  return bareReader(own.capacity, SE_GRAIN, 'seSparse', extents);
+}
+
+function bareReader(
+  virtualSize: number,
+  grainSize: number,
+  createType: string,
+  extents: ImageReader['extents'],
+): ImageReader {
   const message = 'The file has no descriptor: if it is a snapshot, what it builds on is not shown.';
   return {
-    virtualSize: capacity,
+    virtualSize,
     unit: grainSize,
-    details: { clusterSize: grainSize, specific: { 'create-type': 'vmfsSparse' } },
+    details: { clusterSize: grainSize, specific: { 'create-type': createType } },
     notes: [{ code: 'no-descriptor', message }],
     extents,
   };
