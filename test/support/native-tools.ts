@@ -3,7 +3,7 @@
  * where it is not installed, and says so in its name; with CI set in the environment it fails instead.
  *
  *     apt-get install qemu-utils libvhdi-utils python3-libvhdi python3-libvmdk zsh fish e2fsprogs xfsprogs lvm2 cpio bzip2 lz4 nginx-light xz-utils zstd \
- *       fdisk gdisk dosfstools mtools btrfs-progs ntfs-3g cryptsetup-bin xorriso curl qemu-block-extra
+ *       fdisk gdisk dosfstools mtools btrfs-progs ntfs-3g cryptsetup-bin xorriso curl
  */
 
 import { execFile, spawnSync } from 'node:child_process';
@@ -44,11 +44,6 @@ const tools = {
   'mkfs.ntfs': { probe: ['mkfs.ntfs', '-V'], package: 'ntfs-3g' },
   cryptsetup: { probe: ['cryptsetup', '-V'], package: 'cryptsetup-bin' },
   xorriso: { probe: ['xorriso', '-version'], package: 'xorriso' },
-  // Its driver for HTTP is a package of its own.
-  'qemu-img with curl': {
-    probe: ['bash', '-c', '! qemu-img info http://127.0.0.1:1/x 2>&1 | grep -q "Unknown protocol"'],
-    package: 'qemu-block-extra',
-  },
   pyvhdi: { probe: [PYTHON, '-c', 'import pyvhdi'], package: 'python3-libvhdi' },
 } as const satisfies Record<string, { probe: readonly [string, ...string[]]; package: string }>;
 
