@@ -36,6 +36,13 @@ const known: readonly KnownFormat[] = [
     isIn: ({ tail }) => tail.length === 512 && textAt(tail, 0, 4) === 'koly',
     hint: 'Convert it to raw with hdiutil on a Mac, or with qemu-img.',
   },
+  {
+    // As an image that is named by the user it is looked into before anything is probed.
+    name: 'OVA (a tar archive of disks)',
+    isIn: ({ head }) =>
+      textAt(head, 257, 5) === 'ustar' && /\.(ovf|vmdk|mf|cert)\0/i.test(textAt(head, 0, 100)),
+    hint: 'A disk in one is read where the archive itself is named as the image, and not changed, nor built on.',
+  },
 ];
 
 /**

@@ -11,6 +11,7 @@ import { requireOtherFile } from './io/file-output.ts';
 import { lastModified } from './io/file-source.ts';
 import { pathOf } from './io/source.ts';
 import { openImage } from './open.ts';
+import { requireUnpacked } from './sources.ts';
 
 export interface BackingFile {
   /** Written into the image exactly as it is here: absolute, or relative to the folder of the new image. */
@@ -46,6 +47,7 @@ export async function overlayBase(
   const place = resolve(dirname(path), requirePlain(name));
   await requireOtherFile(place, path);
   await using image = await openImage(place, { format: baseFormat, metadataOnly: true });
+  requireUnpacked(image.source, 'be built on');
   const { uuid } = image.details.specific;
   return {
     name,

@@ -6,6 +6,7 @@ import { type FormatName, formatNamed } from './formats/index.ts';
 import type { Note } from './image/reader.ts';
 import { openFileEditor } from './io/file-editor.ts';
 import { openImage } from './open.ts';
+import { requireUnpacked } from './sources.ts';
 
 export interface ResizeOptions {
   /** The format of the image; by default its bytes tell. */
@@ -69,6 +70,7 @@ async function look(
   options: ResizeOptions,
 ): Promise<{ readonly name: FormatName; readonly virtualSize: number }> {
   await using image = await openImage(path, { ...options, metadataOnly: true });
+  requireUnpacked(image.source, 'be changed in place');
   return { name: image.format, virtualSize: image.virtualSize };
 }
 

@@ -12,7 +12,7 @@ import {
   wrapperNamed,
   wrapperOf,
 } from './codecs/wrapper.ts';
-import { ImageIoError, OptionError, UnknownFormatError } from './errors.ts';
+import { ImageIoError, OptionError, UnknownFormatError, UnsupportedFeatureError } from './errors.ts';
 import { formatBySuffix } from './formats/index.ts';
 import type { Note } from './image/reader.ts';
 import { blobSource } from './io/blob-source.ts';
@@ -182,6 +182,18 @@ async function unpacked(
   });
   await source.requireUnchanged?.();
   return spool;
+}
+
+/**
+ * @param purpose what is to be done with the file: `be changed in place`
+ * @throws UnsupportedFeatureError where the image is not the file itself, but packed in it
+ */
+export function requireUnpacked({ name, wrapper, takenFrom }: ByteSource, purpose: string): void {
+  if (wrapper === undefined && takenFrom === undefined) return;
+  const packing = wrapper === undefined ? 'in an archive' : `compressed as a whole (${wrapper})`;
+  throw new UnsupportedFeatureError('unsupported-feature', `${name} is ${packing}: it cannot ${purpose}.`, {
+    hint: 'Unpack it, or convert it, and take the file that comes of it.',
+  });
 }
 
 /** A name without the endings of packing. */

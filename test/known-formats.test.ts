@@ -18,6 +18,7 @@ describe('refused by name', () => {
     ['Bochs', disk([0, 'Bochs Virtual HD Image'])],
     ['ASIF', disk([0, 'shdw'])],
     ['DMG', disk([40_960 - 512, 'koly'])],
+    ['OVA', disk([0, 'machine.ovf\0'], [257, 'ustar'])], // with a header that is none of tar
   ])('%s', async (name, bytes) => {
     await expect(openImage(bytes)).rejects.toMatchObject({
       code: 'unsupported-feature',
