@@ -12,6 +12,7 @@ import {
   wrapperNamed,
   wrapperOf,
 } from './codecs/wrapper.ts';
+import { MAX_EXPANSION, mostData } from './conversion/expansion.ts';
 import { ImageIoError, OptionError, UnknownFormatError, UnsupportedFeatureError } from './errors.ts';
 import { formatBySuffix } from './formats/index.ts';
 import type { Note } from './image/reader.ts';
@@ -42,6 +43,8 @@ export interface SourceOptions {
   readonly spool?: boolean;
   /** Bytes that a temporary file may have; 1 TiB by default. */
   readonly maxSpoolBytes?: number;
+  /** How many times larger than a file the data may be that it unpacks to, above 1 GiB; 4000 by default. */
+  readonly maxExpansion?: number;
   /** Of an archive (OVA, tar): the member to read, by its name. It can be left out where there is one disk. */
   readonly member?: string;
 }
@@ -164,10 +167,11 @@ function sizeRemarks({ disks }: Archive, name: string, size: number): Note[] {
 async function unpacked(
   source: ByteSource,
   wrapper: Wrapper,
-  { maxSpoolBytes = MAX_SPOOL_BYTES }: SourceOptions,
+  { maxSpoolBytes = MAX_SPOOL_BYTES, maxExpansion = MAX_EXPANSION }: SourceOptions,
 ): Promise<ByteSource> {
   const spool = await spoolToFile({
     name: bareName(source.name, wrapper),
+    maxDataBytes: mostData(source.size, maxExpansion),
     body: unwrapped(wrapper, chunksOf(source), source.name),
     maxBytes: maxSpoolBytes,
     revision: source.revision,

@@ -35,7 +35,6 @@ export interface ConvertFlags extends ProgressFlags, TrustFlags, ImportFlags {
   readonly verify?: true;
   readonly outputPassphraseFile?: string;
   readonly maxOutput?: number;
-  readonly maxExpansion?: number;
   readonly timeout?: number;
   readonly reproducible?: true;
   readonly scan?: true;

@@ -65,6 +65,7 @@ export const inputFormatFlag = (): Option =>
 export const optionsFlag = (about: string, flags = '-o, --options <key=value,...>'): Option =>
   new Option(flags, `${about}, see diskimg formats`).argParser(pairsArgument).default([], 'none');
 
+const TRUST = 'What images may do:';
 const REMOTE = 'Images behind http and https:';
 
 export const memberFlag = (flags = '--member <name>', image = 'the image'): Option =>
@@ -92,6 +93,14 @@ function addFetchingFlags(command: Command): Command {
     )
     .addOption(
       new Option(
+        '--max-expansion <number>',
+        'data may be this many times larger than the files that it comes from, above 1 GiB (default: 4000)',
+      )
+        .argParser(countArgument)
+        .helpGroup(TRUST),
+    )
+    .addOption(
+      new Option(
         '--header <name: value>',
         'send this header field, such as authorization, to the server of the address; may be given several times',
       )
@@ -112,14 +121,22 @@ function headerArgument(text: string, before: Readonly<Record<string, string>>) 
 export interface SourceFlags {
   readonly spool?: true;
   readonly maxSpool?: number;
+  readonly maxExpansion?: number;
   readonly header: Readonly<Record<string, string>>;
   readonly member?: string;
 }
 
-export const sourceRules = ({ spool, maxSpool, header, member }: SourceFlags): SourceOptions => ({
+export const sourceRules = ({
+  spool,
+  maxSpool,
+  maxExpansion,
+  header,
+  member,
+}: SourceFlags): SourceOptions => ({
   ...(member !== undefined && { member }),
   ...(spool && { spool }),
   ...(maxSpool !== undefined && { maxSpoolBytes: maxSpool }),
+  ...(maxExpansion !== undefined && { maxExpansion }),
   ...(Object.keys(header).length > 0 && { http: { headers: header } }),
 });
 
@@ -129,8 +146,6 @@ const passphraseFlag = (): Option =>
     '--passphrase-file <file>',
     `of an encrypted image, without the line break at its end; otherwise ${PASSPHRASE_VARIABLE}, or a question at the terminal`,
   );
-
-const TRUST = 'What images may do:';
 
 /** Adds the flags that say what may be opened beside an image, and how much trouble images may make. */
 export const addTrustFlags = (command: Command): Command =>

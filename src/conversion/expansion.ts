@@ -10,6 +10,10 @@ export const MAX_EXPANSION = 4000;
 /** As much data comes of any image, however small its files are. */
 const ALWAYS_ALLOWED = 2 ** 30;
 
+/** Bytes of data that files of `filesSize` bytes may honestly hold. */
+export const mostData = (filesSize: number, maxExpansion: number): number =>
+  Math.max(ALWAYS_ALLOWED, filesSize * maxExpansion);
+
 /**
  * Many references to one compressed block make terabytes of some kilobytes.
  * @throws BudgetError where more data comes of the image than its files can honestly hold
@@ -20,7 +24,7 @@ export async function* withinExpansion(
   maxExpansion: number,
 ): AsyncGenerator<Extent> {
   const filesSize = image.sources.reduce((sum, { size }) => sum + size, 0);
-  const most = Math.max(ALWAYS_ALLOWED, filesSize * maxExpansion);
+  const most = mostData(filesSize, maxExpansion);
   let data = 0;
   for await (const extent of extents) {
     if (extent.kind !== 'zero') data += extent.length;

@@ -17,6 +17,8 @@ export interface Spooling {
   readonly size?: number | undefined;
   /** Bytes that may come at most. */
   readonly maxBytes: number;
+  /** Bytes of it that may be data, not zeros. */
+  readonly maxDataBytes?: number | undefined;
   readonly revision?: string | undefined;
   readonly remarks?: ByteSource['remarks'];
   readonly wrapper?: string | undefined;
@@ -29,15 +31,28 @@ export interface Spooling {
  * body throws
  */
 export async function spoolToFile(spooling: Spooling): Promise<ByteSource> {
-  const { name, body, size, maxBytes, revision, remarks = [], wrapper, signal } = spooling;
+  const {
+    name,
+    body,
+    size,
+    maxBytes,
+    maxDataBytes = Infinity,
+    revision,
+    remarks = [],
+    wrapper,
+    signal,
+  } = spooling;
   const file = await openTemporaryFile();
   try {
     let written = 0;
+    let data = 0;
     for await (const chunk of body) {
       requireNotAborted(signal);
       if (written + chunk.length > maxBytes) throw tooMuch(name, maxBytes);
       // Disks are mostly zeros, and unpacked ones the more: they take up nothing.
       for (const { start, end } of dataRuns(chunk, HOLE)) {
+        data += end - start;
+        if (data > maxDataBytes) throw tooLarge(name, maxDataBytes);
         await file.write(chunk.subarray(start, end), written + start);
       }
       written += chunk.length;
@@ -66,6 +81,11 @@ export async function spoolToFile(spooling: Spooling): Promise<ByteSource> {
     throw error;
   }
 }
+
+const tooLarge = (name: string, maxBytes: number): BudgetError =>
+  new BudgetError('over-budget', `${name} unpacks to more than ${maxBytes} bytes of data.`, {
+    hint: 'This is how files are made that fill disks. If it is what you expect: --max-expansion.',
+  });
 
 const tooMuch = (name: string, maxBytes: number): BudgetError =>
   new BudgetError('over-budget', `${name} has more than ${maxBytes} bytes.`, {

@@ -90,12 +90,6 @@ export function addConvert(program: Command, io: CliIo): Command {
         'read what can be read of a damaged image; what cannot becomes zeros, and is listed',
       )
       .addOption(new Option('--max-output <size>', 'write no more than this').argParser(sizeArgument))
-      .addOption(
-        new Option(
-          '--max-expansion <number>',
-          'data may be this many times larger than the files of the source (default: 4000)',
-        ).argParser(countArgument),
-      )
       .addOption(new Option('--timeout <seconds>', 'stop after this time').argParser(countArgument))
       .option(
         '--reproducible',

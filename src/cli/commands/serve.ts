@@ -20,14 +20,7 @@ import {
   trustRules,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
-import {
-  countArgument,
-  outputFormat,
-  type Pair,
-  sortOptions,
-  sourceDateEpoch,
-  virtualSizeArgument,
-} from '../options.ts';
+import { outputFormat, type Pair, sortOptions, sourceDateEpoch, virtualSizeArgument } from '../options.ts';
 import { barFlag, type ProgressFlags, progressFlag, withProgress } from '../progress.ts';
 import { renderNotes } from '../render.ts';
 import { renderError } from '../render-error.ts';
@@ -46,7 +39,6 @@ interface ServeFlags extends ProgressFlags, TrustFlags {
   readonly scan: 'metadata' | 'data';
   readonly threads?: number;
   readonly snapshot?: string;
-  readonly maxExpansion?: number;
   readonly reproducible?: true;
 }
 
@@ -115,12 +107,6 @@ export function addServe(program: Command, io: CliIo): Command {
       )
       .addOption(threadsFlag('threads (default: about one a core); does not change the output'))
       .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
-      .addOption(
-        new Option(
-          '--max-expansion <number>',
-          'data may be this many times larger than the files of the source (default: 4000)',
-        ).argParser(countArgument),
-      )
       .option(
         '--reproducible',
         'UUID from the content, time from SOURCE_DATE_EPOCH, as convert has it: reads all data first',

@@ -51,7 +51,6 @@ interface UploadFlags extends ProgressFlags, TrustFlags, StoreFlags {
   readonly scan: 'metadata' | 'data';
   readonly threads?: number;
   readonly snapshot?: string;
-  readonly maxExpansion?: number;
   readonly reproducible?: true;
   readonly partSize?: number;
   readonly concurrency?: number;
@@ -135,12 +134,6 @@ export function addUpload(program: Command, io: CliIo): Command {
       )
       .addOption(threadsFlag('threads (default: about one a core); does not change the output'))
       .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
-      .addOption(
-        new Option(
-          '--max-expansion <number>',
-          'data may be this many times larger than the files of the source (default: 4000)',
-        ).argParser(countArgument),
-      )
       .option(
         '--reproducible',
         'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH; reads all data twice',
