@@ -325,9 +325,15 @@ describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by 
       expect((await qemuInfo(qemuFormat(fixture.format), path))['virtual-size']).toBe(size);
     }
     await using image = await openImage(path);
-    const guest = await readGuest(image, 0, size);
-    expect(sha256(guest.subarray(0, old))).toBe(fixture.guestSha256);
-    expect(isZero(guest.subarray(old))).toBe(true);
+    expect(image.virtualSize).toBe(size);
+    expect(sha256(await readGuest(image, 0, old))).toBe(fixture.guestSha256);
+    // One buffer for all: what is new to the process costs more than the reading.
+    const part = new Uint8Array(4 * MiB);
+    for (let offset = old; offset < size; offset += part.length) {
+      const into = part.subarray(0, Math.min(part.length, size - offset)).fill(0xee);
+      await image.read(into, offset);
+      expect(isZero(into)).toBe(true);
+    }
   });
 
   test('qcow2 of extended L2 entries', async () => {
