@@ -5,15 +5,21 @@ import { defineConfig } from 'vitest/config';
 // that takes half the time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url));
 
+/** Tests that leave nothing behind in their process: its two runners are kept, and so are the sources that they have loaded. */
+const sharing = ['binary', 'image', 'inspect', 'profiles'].map((room) => `test/${room}/**/*.test.ts`);
+
 export default defineConfig({
   test: {
     root: '.',
-    include: ['test/**/*.test.ts'],
     // Conversions start threads of their own: two files at a time keep two cores busy.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'sharing', include: sharing, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: sharing } },
+    ],
     // .ci/run reads its closing line from the report.
     reporters: process.env.CI ? ['default', 'json'] : ['default'],
     outputFile: { json: '.test-results.json' },
