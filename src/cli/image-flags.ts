@@ -173,6 +173,13 @@ export function addTrustFlagsOfSeveral(command: Command): Command {
 export const threadsFlag = (about: string): Option =>
   new Option('-m, --threads <number>', about).argParser(countArgument);
 
+/** The flag that names an internal snapshot. qemu-img's `snapshot.id=` and `snapshot.name=` may stand before it. */
+export const snapshotFlag = (): Option =>
+  new Option(
+    '-l, --snapshot <id or name>',
+    'read this internal snapshot instead of the active state',
+  ).argParser((text: string) => text.replace(/^snapshot\.(id|name)=/, ''));
+
 export const outputFlag = (about = 'for people, or as JSON'): Option =>
   new Option('--output <kind>', about).choices(['human', 'json']).default('human');
 

@@ -17,6 +17,7 @@ import { addResize } from './commands/resize.ts';
 import { addServe } from './commands/serve.ts';
 import { addUpload } from './commands/upload.ts';
 import type { CliIo } from './io.ts';
+import { addForeignFlags } from './qemu-flags.ts';
 import { versionText } from './version.ts';
 
 export function createProgram(io: CliIo): Command {
@@ -47,6 +48,7 @@ export function createProgram(io: CliIo): Command {
   ]) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
+    addForeignFlags(command);
   }
   return program;
 }

@@ -20,6 +20,7 @@ import { renderCheck } from '../render-check.ts';
 
 interface CheckFlags extends ReadingFlags, OutputFlags, SourceFlags {
   readonly data?: boolean;
+  readonly quiet?: true;
 }
 
 /** The codes of `qemu-img check`. */
@@ -44,9 +45,10 @@ export function addCheck(program: Command, io: CliIo): Command {
       .addOption(optionsFlag('options for reading'))
       .addOption(new Option('--data', 'decode every compressed block, too'))
       .addOption(outputFlag('for people, or as JSON with the keys of qemu-img and findings'))
+      .option('-q, --quiet', 'print nothing but errors: the exit code tells')
       .addHelpText('after', EXAMPLES)
       .action(async (path: string, flags: CheckFlags) => {
-        const { data, output } = flags;
+        const { data, output, quiet } = flags;
         const how: CheckOptions = {
           ...readingOf(flags),
           ...sourceRules(flags),
@@ -57,7 +59,8 @@ export function addCheck(program: Command, io: CliIo): Command {
           if (error instanceof ImageError && error.code === 'no-check') io.setExitCode(ExitCode.noCheck);
           throw error;
         });
-        io.out(output === 'json' ? asJson(check) : renderCheck(check));
+        if (output === 'json') io.out(asJson(check));
+        else if (!quiet) io.out(renderCheck(check));
         io.setExitCode(exitCodeOf(check));
       }),
   );

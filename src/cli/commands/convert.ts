@@ -3,7 +3,14 @@
 import { type Command, Option } from 'commander';
 import { type ConvertReport, convert, OptionError } from '../../index.ts';
 import { CACHE_MODES, type ConvertFlags, convertOptions } from '../convert-options.ts';
-import { addTrustFlags, formatFlag, inputsOf, optionsFlag, threadsFlag } from '../image-flags.ts';
+import {
+  addTrustFlags,
+  formatFlag,
+  inputsOf,
+  optionsFlag,
+  snapshotFlag,
+  threadsFlag,
+} from '../image-flags.ts';
 import { addImportFlags } from '../import-flags.ts';
 import type { CliIo } from '../io.ts';
 import { countArgument, sizeArgument, virtualSizeArgument } from '../options.ts';
@@ -76,7 +83,7 @@ export function addConvert(program: Command, io: CliIo): Command {
           .choices(CACHE_MODES)
           .default('writeback'),
       )
-      .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
+      .addOption(snapshotFlag())
       .option('-n, --existing', 'write into a raw file or a device that is there, all of the disk, in place')
       .option('-B, --backing <file>', 'keep this image of the chain: write only what stands above it')
       .addOption(formatFlag('-F, --backing-format <format>', 'its format'))
@@ -99,10 +106,6 @@ export function addConvert(program: Command, io: CliIo): Command {
       .addOption(barFlag())
       .option('-q, --quiet', 'print nothing but errors')
       .addOption(progressFlag())
-      // Of qemu-img, for scripts that have them: writes are in any order, and sources are read as the system caches them.
-      .addOption(new Option('-W').hideHelp())
-      .addOption(new Option('-U').hideHelp())
-      .addOption(new Option('-T <mode>').hideHelp())
       .addHelpText('after', EXAMPLES)
       .action((files: readonly string[], flags: ConvertFlags) => {
         const destination = files.at(-1) as string;

@@ -11,6 +11,7 @@ import {
   type OutputFlags,
   optionsFlag,
   outputFlag,
+  snapshotFlag,
   trustRules,
 } from '../image-flags.ts';
 import type { CliIo } from '../io.ts';
@@ -18,6 +19,7 @@ import { sortOptions, virtualSizeArgument } from '../options.ts';
 import { asJson, humanSize } from '../render.ts';
 
 interface MeasureFlags extends ImageFlags, OutputFlags {
+  readonly snapshot?: string;
   readonly outputFormat: FormatName;
   readonly size?: number | 'original';
   readonly scan?: true;
@@ -43,6 +45,7 @@ export function addMeasure(program: Command, io: CliIo): Command {
       .addOption(inputFormatFlag())
       .addOption(formatFlag('-O, --output-format <format>', 'format to be written').makeOptionMandatory())
       .addOption(optionsFlag('options of the format to be written'))
+      .addOption(snapshotFlag())
       .addOption(
         new Option('--size <size>', "virtual size to be written, or 'original'").argParser(
           virtualSizeArgument,
@@ -59,7 +62,7 @@ export function addMeasure(program: Command, io: CliIo): Command {
 }
 
 async function runMeasure(path: string | undefined, flags: MeasureFlags, io: CliIo): Promise<Measurement> {
-  const { outputFormat, inputFormat, options, size, scan } = flags;
+  const { outputFormat, inputFormat, options, size, scan, snapshot } = flags;
   const { create, open } = sortOptions(options, outputFormat, inputFormat);
   const wanted = { format: outputFormat, options: create, signal: io.signal };
   if (path === undefined) {
@@ -72,7 +75,7 @@ async function runMeasure(path: string | undefined, flags: MeasureFlags, io: Cli
     ...wanted,
     input: {
       ...(inputFormat && { format: inputFormat }),
-      options: open,
+      options: { ...open, ...(snapshot !== undefined && { snapshot }) },
       ...trustRules(flags, io),
     },
     ...(size !== undefined && { size }),

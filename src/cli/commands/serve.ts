@@ -15,6 +15,7 @@ import {
   formatFlag,
   inputsOf,
   optionsFlag,
+  snapshotFlag,
   type TrustFlags,
   threadsFlag,
   trustRules,
@@ -106,7 +107,7 @@ export function addServe(program: Command, io: CliIo): Command {
           .default('metadata'),
       )
       .addOption(threadsFlag('threads (default: about one a core); does not change the output'))
-      .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
+      .addOption(snapshotFlag())
       .option(
         '--reproducible',
         'UUID from the content, time from SOURCE_DATE_EPOCH, as convert has it: reads all data first',

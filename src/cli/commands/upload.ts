@@ -21,6 +21,7 @@ import {
   formatFlag,
   inputsOf,
   optionsFlag,
+  snapshotFlag,
   type TrustFlags,
   threadsFlag,
   trustRules,
@@ -133,7 +134,7 @@ export function addUpload(program: Command, io: CliIo): Command {
           .default('metadata'),
       )
       .addOption(threadsFlag('threads (default: about one a core); does not change the output'))
-      .option('-l, --snapshot <id or name>', 'read this internal snapshot instead of the active state')
+      .addOption(snapshotFlag())
       .option(
         '--reproducible',
         'the same bytes each time: UUID from the content, time from SOURCE_DATE_EPOCH; reads all data twice',
