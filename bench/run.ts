@@ -155,6 +155,7 @@ async function runSelection(options: BenchOptions, selection: Selection): Promis
 /** Groups that only a full run takes. */
 const LONG_GROUPS: ReadonlySet<GroupName> = new Set([
   'zvhd',
+  'encryption',
   'fills',
   'sparse',
   'threads',

@@ -15,7 +15,7 @@ export function commandWords(
   const [program = '', ...args] = command.split(' ');
   const start = programs[program];
   if (start === undefined) throw new Error(`there is no program '${program}' for: ${command}`);
-  return [...start, ...args.map((word) => word.replace(/^\{(.+)\}$/, (_, name: string) => fileNamed(name)))];
+  return [...start, ...args.map((word) => word.replace(/\{(.+?)\}/, (_, name: string) => fileNamed(name)))];
 }
 
 /** A file that is to be read over HTTP is written `{http:name}`. */

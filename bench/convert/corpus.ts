@@ -60,6 +60,8 @@ const derived: Readonly<Record<string, string>> = {
   'disk.vhdx': 'qemu-img convert -f raw -O vhdx {disk.raw} {self}',
   'disk.vmdk': 'qemu-img convert -f raw -O vmdk {disk.raw} {self}',
   'disk-stream.vmdk': 'qemu-img convert -f raw -O vmdk -o subformat=streamOptimized {disk.raw} {self}',
+  'disk-luks.qcow2':
+    'qemu-img convert --object secret,id=key,data=bench -f raw -O qcow2 -o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=100 {disk.raw} {self}',
   'disk.zvhd': 'diskimg convert -f raw -O zvhd -q {disk.raw} {self}',
   'disk.zvhd2': 'diskimg convert -f raw -O zvhd2 -q {disk.raw} {self}',
 };
@@ -136,6 +138,8 @@ function recipesFor(
       from: [],
       make: (path) => writeDisk(path, disk, SEED),
     },
+    // Of disk-luks.qcow2.
+    passphrase: { text: 'bench', from: [], make: (path) => writeFileSync(path, 'bench') },
     'sparse.raw': {
       text: `nearly empty, seed ${SEED}`,
       from: [],
