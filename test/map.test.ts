@@ -121,9 +121,10 @@ const theirMap = async (format: string, path: string): Promise<Theirs[]> =>
   JSON.parse(await qemuImg(['map', '-f', qemuFormat(format), '--output=json', path]));
 
 describeWith(['qemu-img'], 'as qemu-img says', () => {
+  // Of a VHDX it tells nothing: all is data, nowhere.
+  const mapped = ['raw', 'qcow2', 'vhd', 'vdi', 'vmdk', 'qcow', 'qed'];
   const common = fixtures.filter(
-    ({ file, expect, format }) =>
-      expect === 'readable' && ['raw', 'qcow2', 'vhd'].includes(format) && !isRefusedByQemu(file),
+    ({ file, expect, format }) => expect === 'readable' && mapped.includes(format) && !isRefusedByQemu(file),
   );
 
   test.each(common)('$file', async (fixture) => {
