@@ -106,13 +106,14 @@ export async function readRange(
     const from = offset + done;
     done += await withRetries(settings.retries, from, signal, name, async () => {
       const range = `bytes=${from}-${offset + into.length - 1}`;
-      const headers = { ...settings.headers, range };
+      const headers = { ...settings.headers, ...condition(resource), range };
       const quick = await settings.direct?.get(headers, into.subarray(done));
       if (quick?.filled !== undefined && isExpected(quick.headers, resource, from, offset + into.length)) {
         return quick.filled;
       }
       // What the faster way does not expect is asked for again, and judged.
       const answer = await client.get(url, headers, signal);
+      if (answer.status === 412) throw changed(answer, resource);
       if (answer.status === 416) throw changedOrShort(answer, resource, from);
       requireIdentity(answer, name);
       if (answer.status === 200) throw answeredWhole(answer, resource);
@@ -128,6 +129,10 @@ export async function readRange(
     });
   }
 }
+
+/** Another file is then not even sent. Answers are compared all the same: a server may pass over it. */
+const condition = ({ etag }: HttpResource): { readonly 'if-match'?: string } =>
+  etag === undefined || etag.startsWith('W/') ? {} : { 'if-match': etag };
 
 /** Is this a part of the file as it was, from `start` and not past `end`? */
 function isExpected(

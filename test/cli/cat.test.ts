@@ -1,10 +1,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { convert } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
+import { bin } from '../support/processes.ts';
 import { seededGuest, sha256 } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -91,8 +91,6 @@ describe('diskimg cat', () => {
 });
 
 describe('the process', () => {
-  const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
-
   it('writes bytes', () => {
     const out = execFileSync(process.execPath, [bin, 'cat', temp('a.qcow2')], { maxBuffer: 16 * MiB });
     expect(sha256(out)).toBe(sha256(disk));

@@ -2,11 +2,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { formats } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
 import { fixtureBytes, fixtureNamed, fixturePath } from '../support/fixtures.ts';
+import { bin } from '../support/processes.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
@@ -199,8 +199,6 @@ describe('help', () => {
 });
 
 describe('the process', () => {
-  const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
-
   it('exits with the code of the command', () => {
     const out = execFileSync(process.execPath, [bin, 'info', debian], { encoding: 'utf8' });
     expect(out).toContain('file format: qcow2');

@@ -3,17 +3,16 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { writableFormats } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
+import { bin } from '../support/processes.ts';
 import { seededGuest } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
-const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
 const digest = (bytes: string | Buffer): string =>
   createHash('sha256')
     .update(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)

@@ -2,17 +2,16 @@
 
 import { spawn } from 'node:child_process';
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { convert, openImage } from '../../src/index.ts';
 import { diskimg } from '../support/command.ts';
 import { fixtureNamed, fixturePath } from '../support/fixtures.ts';
+import { bin } from '../support/processes.ts';
 import { seededGuest, sha256 } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
-const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
 const debian = fixturePath('qcow2/debian-disk.qcow2');
 const { guestSha256 } = fixtureNamed('qcow2/debian-disk');
 const stdin = (path: string) => createReadStream(path) as AsyncIterable<Uint8Array>;

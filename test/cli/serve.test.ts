@@ -3,15 +3,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { diskimg } from '../support/command.ts';
+import { bin } from '../support/processes.ts';
 import { seededGuest, sha256 } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
-const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
 const disk = seededGuest(3 * MiB, 8);
 
 beforeAll(() => writeFileSync(temp('disk.raw'), disk));

@@ -21,7 +21,7 @@ const folder = temp('images');
 const at = (name: string): string => join(folder, name);
 
 /** More than the work that a conversion does without threads. */
-const SIZE = 40 * MiB;
+const SIZE = 24 * MiB;
 
 const noise = (length: number, seed: number): Buffer => {
   const bytes = Buffer.alloc(length);
@@ -66,7 +66,7 @@ describeWith(['qemu-img', 'qemu-io'], 'chains', () => {
     await qemuImg(['convert', '-O', 'qcow2', '-c', at('base.raw'), at('base-zlib.qcow2')]);
     await qemuImg(['convert', '-O', 'vpc', '-o', 'force_size=on', at('base.raw'), at('base.vhd')]);
 
-    const writes = ['write -q -P 0x11 1M 300k', 'write -q -z 3M 200k', 'write -q -P 0x12 39M 64k'];
+    const writes = ['write -q -P 0x11 1M 300k', 'write -q -z 3M 200k', 'write -q -P 0x12 23M 64k'];
     await create('over-raw.qcow2', 'base.raw', 'raw');
     await qemuIo('qcow2', at('over-raw.qcow2'), writes);
     await create('over-zlib.qcow2', 'base-zlib.qcow2', 'qcow2', 'cluster_size=4k');
@@ -220,7 +220,7 @@ describeWith(['qemu-img', 'qemu-io'], 'external data files', () => {
     const image = join(place, 'image.qcow2');
     const options = `data_file=${join(place, 'data.bin')},data_file_raw=${isRaw}`;
     await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, image, `${SIZE}`]);
-    await qemuIo('qcow2', image, ['write -q -P 0x31 0 64k', 'write -q -P 0x32 7M 20M', 'write -q -z 8M 1M']);
+    await qemuIo('qcow2', image, ['write -q -P 0x31 0 64k', 'write -q -P 0x32 7M 16M', 'write -q -z 8M 1M']);
     const expected = await qemuSha256(image, 'qcow2');
     for (const threads of [1, 2]) {
       expect(await guestSha256(image, { allowPaths: [place] }, threads)).toBe(expected);

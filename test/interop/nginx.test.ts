@@ -4,18 +4,17 @@ import { execFile, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { checkImage, convert, digestImage, imageInfo, openImage } from '../../src/index.ts';
 import { fixtureNamed, fixturePath } from '../support/fixtures.ts';
 import { describeWith, qemuImg } from '../support/native-tools.ts';
+import { bin } from '../support/processes.ts';
 import { seededGuest, sha256 } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
-const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
 const debian = fixturePath('qcow2/debian-disk.qcow2');
 const { guestSha256, virtualSize } = fixtureNamed('qcow2/debian-disk');
 

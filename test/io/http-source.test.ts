@@ -34,6 +34,31 @@ async function readAll(source: ByteSource, step: number): Promise<Uint8Array> {
 }
 
 describe('a server that gives parts', () => {
+  it.each([
+    ['"one"', '"one"'],
+    ['W/"one"', undefined],
+  ])('is asked for the file that was opened, by %s', async (etag, expected) => {
+    const conditions: (string | undefined)[] = [];
+    const server = await serveFile({ bytes, etag }, (request) => {
+      conditions.push(request.headers['if-match']);
+      return undefined;
+    });
+    await readAll(await open(server.url), MiB);
+    expect(conditions[0]).toBeUndefined();
+    expect(new Set(conditions.slice(1))).toEqual(new Set([expected]));
+  });
+
+  it('that has another file now sends none of it', async () => {
+    const server = await serveFile({ bytes }, (_, response, count) => {
+      if (count === 1) return undefined;
+      response.writeHead(412).end();
+      return true;
+    });
+    const source = await open(server.url);
+    await expect(source.read(new Uint8Array(1000), MiB)).rejects.toMatchObject({ code: 'source-changed' });
+    await source.close();
+  });
+
   it.each([777, 64 * KiB, 128 * KiB + 1, MiB])('is read in steps of %d bytes', async (step) => {
     const server = await serveFile({ bytes });
     const all = await readAll(await open(server.url), step);

@@ -3,8 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { bundled } from './bundle.ts';
 
-export const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
+/** The command line. */
+export const bin = fileURLToPath(bundled.bin);
 
 export interface Exit {
   readonly code: number | null;
