@@ -341,6 +341,7 @@ const threads = outputs
     return {
       name: `${disk}.raw → ${what.replace(/ \(.*/, '')}, 2 threads`,
       group: 'threads',
+      maxRuns: 3,
       ours: command(2),
       theirs: { default: [command(1)] },
     };

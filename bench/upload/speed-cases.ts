@@ -11,6 +11,7 @@ const makingParts = (name: string, kind: string, file: string): Case => ({
     best: [`diskimg convert ${kind} -t unsafe -q {${file}} {out}`],
   },
   target: { default: 0.9, best: 0.9 },
+  maxRuns: 3,
 });
 
 const overHttp = (name: string, ours: string, output: string): Case => ({
@@ -19,6 +20,7 @@ const overHttp = (name: string, ours: string, output: string): Case => ({
   ours: `${ours} {http:disk.qcow2}${output === '{out}' ? ' {out}' : ''}`,
   theirs: { default: [`curl -sf -o ${output} {http:disk.qcow2}`] },
   target: { default: 0.8 },
+  maxRuns: 3,
 });
 
 export const uploadCases: readonly Case[] = [
