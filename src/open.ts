@@ -130,14 +130,14 @@ async function openLayer(source: ByteSource, options: OpenImageOptions, chain: C
       backing,
     );
     const image = diskImage(format.name, source, reader, backing);
-    return {
+    return unlisted({
       ...image,
       notes: [...image.notes, ...remarks],
       ...(reopen && { reopen }),
       format: format.name,
       isProbed: options.format === undefined,
       openOptions,
-    };
+    });
   } catch (error) {
     for (const part of opened) await part.close();
     throw error;
@@ -164,13 +164,19 @@ export async function openImages(
   if (images.length === 1) return first;
   const parts = images.flatMap(({ reopen }) => reopen ?? []);
   const { format, isProbed, openOptions } = first;
-  return {
+  return unlisted({
     ...concatenation(images),
     format,
     isProbed,
     openOptions,
     ...(parts.length === images.length && { reopen: { parts } }),
-  };
+  });
+}
+
+/** How an image is opened again may hold its key: who prints an image does not print that. */
+function unlisted(image: OpenedImage): OpenedImage {
+  if (image.reopen) Object.defineProperty(image, 'reopen', { enumerable: false });
+  return image;
 }
 
 function unlocking(

@@ -1,6 +1,7 @@
 /** Encrypted images, in both directions with qemu-img. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   checkImage,
@@ -14,6 +15,7 @@ import {
   openImage,
   prepare,
 } from '../../src/index.ts';
+import type { JobLayer } from '../../src/workers/job-image.ts';
 import { fixtureBytes, fixtureNamed } from '../support/fixtures.ts';
 import { describeWith, qemuImg } from '../support/native-tools.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -128,6 +130,18 @@ describeWith(['qemu-img'], 'what we encrypt', () => {
     expect(measured).toMatchObject({ exact: true, required: report.fileSize });
     // Nothing of the disk stands in it as it is.
     expect(readFileSync(path).includes(Buffer.from(disk.subarray(2 * MiB, 2 * MiB + 16)))).toBe(false);
+  });
+
+  test('an image that is printed does not show its key', async () => {
+    await convert(temp('disk.raw'), temp('printed.qcow2'), {
+      ...{ format: 'qcow2', options, outputPassphrase: passphrase },
+    });
+    await using image = await openImage(temp('printed.qcow2'), { passphrase });
+    const { volumeKey } = image.reopen as JobLayer;
+    const bytes = [...(volumeKey as Uint8Array)].slice(0, 8).join(',');
+    const printed = inspect(image, { depth: 9, maxArrayLength: null }).replaceAll(/\s/g, '');
+    expect(printed + JSON.stringify(image)).not.toContain(bytes);
+    expect(inspect(volumeKey, { maxArrayLength: null }).replaceAll(/\s/g, '')).toContain(bytes);
   });
 
   test('any number of threads gives what can be read', async () => {
