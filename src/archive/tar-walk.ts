@@ -7,6 +7,7 @@ import { alignUp } from '../binary/align.ts';
 import { parseTarBlock, TAR_BLOCK } from '../binary/tar.ts';
 import { BudgetError, CorruptImageError } from '../errors.ts';
 import { type ByteSource, readBytes, requireInside } from '../io/source.ts';
+import { isZero } from '../io/zeros.ts';
 
 export interface ArchiveMember {
   /** Without `./` at its beginning. */
@@ -44,7 +45,7 @@ export async function* tarMembers(source: ByteSource): AsyncGenerator<ArchiveMem
   for (let count = 0; at < source.size; count++) {
     if (count === MAX_HEADERS) throw tooMany(source, at);
     const block = await readBytes(source, at, TAR_BLOCK, 'A header of the archive');
-    if (block.every((byte) => byte === 0)) return;
+    if (isZero(block)) return;
     const header = parseTarBlock(block);
     if (header === undefined) throw corrupt(`${source.name} has no header of a member`, at);
     const { type } = header;
