@@ -39,9 +39,11 @@ export function guestReader(source: ByteSource, reader: ImageReader, backing?: G
       ? into.subarray(start - guestOffset, end - guestOffset)
       : block.subarray(0, extent.unpackedLength);
     try {
-      if (reader.unpack) await reader.unpack(extent, packed, unpacked);
-      else if (extent.codec === 'cipher')
-        throw new TypeError('an enciphered extent of a reader without a key');
+      if (extent.codec === 'cipher') {
+        if (!reader.decipher) throw new TypeError('an enciphered extent of a reader without a key');
+        unpacked.set(packed);
+        reader.decipher(extent, unpacked);
+      } else if (reader.unpack) await reader.unpack(extent, packed, unpacked);
       else codecOf(extent.codec).unpack(packed, unpacked);
     } catch (error) {
       const { fileOffset, guestOffset } = extent;

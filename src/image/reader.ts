@@ -92,8 +92,10 @@ export interface ImageReader {
   readonly isSequential?: boolean;
   /**
    * Decodes `stored`, the stored bytes of `extent`, into all of `into`. Left out where the extent's codec is all
-   * there is to it; given where a record surrounds the payload, blocks build on each other, or are enciphered.
+   * there is to it; given where a record surrounds the payload, or blocks build on each other.
    * @throws CorruptImageError
    */
   unpack?(extent: PackedExtent, stored: Uint8Array, into: Uint8Array): Promise<void>;
+  /** Deciphers, in place, all that is stored of `extent`, whose codec is `cipher`. Given where the key is known. */
+  decipher?(extent: PackedExtent, bytes: Uint8Array): void;
 }

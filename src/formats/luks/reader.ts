@@ -81,14 +81,11 @@ async function unlocked(
   source: ByteSource,
   header: Luks1Header,
   unlock: Unlock,
-): Promise<Pick<ImageReader, 'volumeKey' | 'unpack'>> {
+): Promise<Pick<ImageReader, 'volumeKey' | 'decipher'>> {
   const { volumeKey, cipher } = await openLuks1(header, 0, unlock, (into, at) => source.read(into, at));
   return {
     volumeKey,
-    async unpack({ guestOffset }, stored, into) {
-      into.set(stored);
-      cipher.decrypt(into, guestOffset / SECTOR);
-    },
+    decipher: ({ guestOffset }, bytes) => cipher.decrypt(bytes, guestOffset / SECTOR),
   };
 }
 

@@ -1,7 +1,6 @@
 /** Reads the first QCOW: an L1 table of L2 tables, which say where clusters are; compressed ones are raw deflate. */
 
 import { alignUp, ceilDiv, SECTOR } from '../../binary/align.ts';
-import { codecOf } from '../../codecs/index.ts';
 import { unlockLegacyAes } from '../../encryption/legacy-aes.ts';
 import { BudgetError, UnsupportedFeatureError } from '../../errors.ts';
 import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
@@ -116,14 +115,7 @@ export async function openQcow(
     ...(isEncrypted && !aes && { obstacle: lockedError() }),
     ...(aes && {
       volumeKey: aes.key,
-      async unpack({ codec, guestOffset }, stored, into) {
-        if (codec !== 'cipher') {
-          codecOf(codec).unpack(stored, into);
-          return;
-        }
-        into.set(stored);
-        aes.cipher.decrypt(into, guestOffset / SECTOR);
-      },
+      decipher: ({ guestOffset }, bytes) => aes.cipher.decrypt(bytes, guestOffset / SECTOR),
     }),
     ...(isOverlay && {
       backing: {

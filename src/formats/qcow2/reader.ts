@@ -4,7 +4,6 @@
  */
 
 import { ceilDiv, MiB } from '../../binary/align.ts';
-import { codecOf } from '../../codecs/index.ts';
 import { BudgetError, type ImageError, OptionError, withDetails } from '../../errors.ts';
 import { mergeNeighbours, type OwnExtent } from '../../image/extent.ts';
 import type { OpenContext } from '../../image/format.ts';
@@ -44,7 +43,6 @@ export async function openQcow2(
     : undefined;
   const encryption = await openEncryption(source, header, unlock);
   const { unlocked } = encryption ?? {};
-  const codec = header.compressionType === 'zstd' ? 'zstd' : 'deflate';
   const { clusterSize, l2Entries } = header;
   const { virtualSize } = state;
   const tables = l2Tables(source, header, state, await readL1(source, header, state, maxMetadataBytes));
@@ -54,7 +52,7 @@ export async function openQcow2(
     clusterSize,
     entrySize: header.l2EntrySize,
     version: header.version,
-    codec,
+    codec: header.compressionType === 'zstd' ? 'zstd' : 'deflate',
     virtualSize,
     fileSize: source.size,
     dataFileSize: dataFile?.size ?? source.size,
@@ -85,17 +83,7 @@ export async function openQcow2(
     extents,
     ...(header.backingFile !== undefined && { backing: backingReference(header, header.backingFile) }),
     ...(obstacle && { obstacle }),
-    ...(unlocked && {
-      volumeKey: unlocked.volumeKey,
-      async unpack(extent, stored, into) {
-        if (extent.codec !== 'cipher') {
-          codecOf(codec).unpack(stored, into);
-          return;
-        }
-        into.set(stored);
-        unlocked.decipher(extent, into);
-      },
-    }),
+    ...unlocked,
     ...(dataFile && { dataFiles: [dataFile] }),
   };
 }
