@@ -12,7 +12,7 @@ export const usage = `npm run bench -- [options]
   --list          list the cases and what they run
   --out FILE      write the results into the generated parts of a Markdown file
   --corpus DIR    where the corpus is kept; .bench by default. The full one takes 20 GiB with the outputs
-  --cli FILE      measure this bin.js, built before, instead of building the one of this checkout
+  --cli FILE      measure this bin.cjs, built before, instead of building the one of this checkout
   --micro         run the micro-benchmarks instead of the conversions
 `;
 

@@ -47,7 +47,7 @@ function buildCli(): string {
     shell: isWindows,
   });
   if (status !== 0) throw new Error('npm run build failed.');
-  return resolve(root, 'dist/bin.js');
+  return resolve(root, 'dist/bin.cjs');
 }
 
 /** Makes plain JavaScript of the program that takes figures: types are taken off before it is measured, not while. */

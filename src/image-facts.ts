@@ -3,7 +3,6 @@
 import { tarMemberOf } from './archive/tar-member.ts';
 import { CancelledError, ImageError } from './errors.ts';
 import type { DiskContents } from './inspect/contents.ts';
-import { inspectDisk } from './inspect/inspect-disk.ts';
 import { type ByteSource, pathOf } from './io/source.ts';
 import { type OpenedImage, type OpenImageOptions, openImage } from './open.ts';
 import type { ImageFacts, VhdSizes } from './preflight/subject.ts';
@@ -33,6 +32,7 @@ export async function lookAll(
 ): Promise<Looked & { readonly contents: DiskContents }> {
   const { image: own, facts } = await unarchived(source, opening);
   await using image = await openImage(own, opening);
+  const { inspectDisk } = await import('./inspect/inspect-disk.ts');
   const contents = await inspectDisk(image, limits);
   return { image: { ...factsOf(image), ...facts }, contents, path: pathOf(source) };
 }

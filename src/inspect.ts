@@ -3,7 +3,6 @@
 import { OptionError } from './errors.ts';
 import { type ImageInfo, imageInfo } from './info.ts';
 import type { DiskContents } from './inspect/contents.ts';
-import { inspectDisk } from './inspect/inspect-disk.ts';
 import { type ImageInput, type OpenImageOptions, openImage } from './open.ts';
 
 export interface InspectOptions {
@@ -31,6 +30,7 @@ export async function inspectImage(input: ImageInput, options: InspectOptions = 
     throw new OptionError('bad-option', `maxReadBytes is ${maxReadBytes}: a number of bytes is wanted.`);
   }
   await using image = await openImage(input, options.input);
+  const { inspectDisk } = await import('./inspect/inspect-disk.ts');
   const contents = await inspectDisk(image, { signal, maxReadBytes });
   await image.requireUnchanged();
   return { info: imageInfo(image), contents };

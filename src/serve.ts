@@ -6,7 +6,7 @@ import { OptionError } from './errors.ts';
 import { formatNamed } from './formats/index.ts';
 import type { Note } from './image/reader.ts';
 import { urlHost } from './io/http-host.ts';
-import { type ServedRequest, startFileServer } from './io/http-server.ts';
+import type { ServedRequest } from './io/http-server.ts';
 import type { ImageInput } from './open.ts';
 import { type PrepareOptions, prepare } from './prepare.ts';
 import type { PreparedOutput, PreparedProgress } from './prepared/output.ts';
@@ -86,6 +86,8 @@ export async function serveImage(
     lastModified: Date.now(),
     name: options.name ?? nameOf(Array.isArray(input) ? input[0] : input, output),
   };
+  // Loaded here, as node:http takes long to load.
+  const { startFileServer } = await import('./io/http-server.ts');
   const server = await startFileServer({
     ...{ host, port, offered, stallTime, onRequest },
     maxBodies: content.size === undefined ? MAX_PASSES : MAX_BODIES,

@@ -19,7 +19,7 @@ import type { Note } from './image/reader.ts';
 import { blobSource } from './io/blob-source.ts';
 import { openFileSource } from './io/file-source.ts';
 import { spoolToFile } from './io/file-spool.ts';
-import { type HttpOptions, noRanges, openHttp } from './io/http-source.ts';
+import type { HttpOptions } from './io/http-source.ts';
 import { memorySource } from './io/memory.ts';
 import { partOf } from './io/part.ts';
 import type { ByteSource } from './io/source.ts';
@@ -278,6 +278,8 @@ const urlOf = (input: string | URL): URL | undefined => {
 };
 
 async function openRemote(url: URL, { http = {}, spool, maxSpoolBytes }: SourceOptions): Promise<ByteSource> {
+  // Loaded here, as node:http takes longer to load than all of us.
+  const { noRanges, openHttp } = await import('./io/http-source.ts');
   const opened = await openHttp(url, http);
   if ('source' in opened) return opened.source;
   const { name, size, body, close } = opened.stream;

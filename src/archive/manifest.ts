@@ -3,8 +3,8 @@
  * somebody has signed it, in a file `.cert`, is not asked.
  */
 
-import { createHash } from 'node:crypto';
 import { MiB } from '../binary/align.ts';
+import { nodeCrypto } from '../binary/node-crypto.ts';
 import { type ByteSource, readBytes } from '../io/source.ts';
 import type { Archive } from './ova.ts';
 import type { ArchiveMember } from './tar-walk.ts';
@@ -98,7 +98,7 @@ async function digestOf(
   algorithm: string,
   requireRunning: () => void,
 ): Promise<string> {
-  const hash = createHash(algorithm);
+  const hash = nodeCrypto().createHash(algorithm);
   for (let at = 0; at < size; at += MiB) {
     requireRunning();
     hash.update(await readBytes(source, start + at, Math.min(MiB, size - at), name));

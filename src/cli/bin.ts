@@ -12,6 +12,10 @@ if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
   process.exitCode = 1;
 } else {
   module.enableCompileCache();
+  void start();
+}
+
+async function start(): Promise<void> {
   // Imported behind the cache, which then holds everything that the command loads.
   const { abortOnSignals, processIo } = await import('./process-io.ts');
   const { run } = await import('./run.ts');

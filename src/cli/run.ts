@@ -11,7 +11,8 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<numbe
     exitCode = code;
   };
   try {
-    await createProgram({ ...io, setExitCode }).parseAsync(argv, { from: 'user' });
+    const program = await createProgram({ ...io, setExitCode }, argv[0]);
+    await program.parseAsync(argv, { from: 'user' });
     return exitCode ?? 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : (exitCode ?? 1);

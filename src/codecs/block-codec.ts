@@ -10,8 +10,8 @@ export interface BlockCodecSpec {
   readonly levels: Codec['levels'];
   /** Bytes that the payload of a block takes at most. */
   readonly bound: (blockLength: number) => number;
-  readonly packAt: (level: number) => TransformSpec;
-  readonly unpack: TransformSpec;
+  readonly packingAt: (level: number) => TransformSpec;
+  readonly unpacking: () => TransformSpec;
   /** The payload without the bytes behind it, where the stream cannot tell. @throws CorruptImageError `bad-data` */
   readonly trim?: (packed: Uint8Array) => Uint8Array;
 }
@@ -19,19 +19,19 @@ export interface BlockCodecSpec {
 /** What the streams are tried with. */
 const PROBE = new TextEncoder().encode('diskimg diskimg diskimg');
 
-export function blockCodec({ name, levels, bound, packAt, unpack, trim }: BlockCodecSpec): Codec {
+export function blockCodec({ name, levels, bound, packingAt, unpacking, trim }: BlockCodecSpec): Codec {
   const packers = new Map<number, BlockTransform>();
   let unpacker: BlockTransform | undefined;
 
   function openPacker(level: number): BlockTransform {
-    const spec = packAt(level);
+    const spec = packingAt(level);
     const packer = blockTransform(spec, PROBE, spec.oneShot(PROBE, bound(PROBE.length)));
     packers.set(level, packer);
     return packer;
   }
 
   const openUnpacker = (): BlockTransform =>
-    blockTransform(unpack, packAt(levels.default).oneShot(PROBE, bound(PROBE.length)), PROBE);
+    blockTransform(unpacking(), packingAt(levels.default).oneShot(PROBE, bound(PROBE.length)), PROBE);
 
   return {
     levels,

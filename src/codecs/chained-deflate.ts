@@ -6,11 +6,11 @@
  * valid stream, a few bytes longer, but blocks can be compressed in any order and on any thread.
  */
 
-import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { CorruptImageError } from '../errors.ts';
 import { blockCodec } from './block-codec.ts';
 import { oneShotTransform } from './block-transform.ts';
 import { chunkFor, deflateBound, deflateLevels } from './deflate.ts';
+import { nodeZlib } from './node-zlib.ts';
 import { unpackExactly } from './unpack.ts';
 
 /** The farthest that deflate refers back (RFC 1951, section 2). */
@@ -20,8 +20,8 @@ const WINDOW = 32 * 1024;
 export const CHAIN_HEADER = Uint8Array.of(0x78, 0x9c);
 
 const inflateBehind = (dictionary: Uint8Array | undefined) => (payload: Uint8Array, limit: number) =>
-  inflateRawSync(payload, {
-    finishFlush: constants.Z_SYNC_FLUSH,
+  nodeZlib().inflateRawSync(payload, {
+    finishFlush: nodeZlib().constants.Z_SYNC_FLUSH,
     chunkSize: chunkFor(limit),
     maxOutputLength: limit,
     ...(dictionary && { dictionary }),
@@ -32,18 +32,25 @@ export const chainedDeflate = blockCodec({
   name: 'deflate',
   levels: deflateLevels,
   bound: deflateBound,
-  packAt: (level) => ({
-    open: () => createDeflateRaw({ level }),
-    flush: constants.Z_SYNC_FLUSH,
-    restarts: false,
-    oneShot: (block, limit) =>
-      deflateRawSync(block, { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: chunkFor(limit) }),
-  }),
-  unpack: {
-    open: () => createInflateRaw(),
-    flush: constants.Z_SYNC_FLUSH,
-    restarts: false,
-    oneShot: inflateBehind(undefined),
+  packingAt(level) {
+    const { constants, createDeflateRaw, deflateRawSync } = nodeZlib();
+    const flush = constants.Z_SYNC_FLUSH;
+    return {
+      open: () => createDeflateRaw({ level }),
+      flush,
+      restarts: false,
+      oneShot: (block, limit) =>
+        deflateRawSync(block, { level, finishFlush: flush, chunkSize: chunkFor(limit) }),
+    };
+  },
+  unpacking() {
+    const { constants, createInflateRaw } = nodeZlib();
+    return {
+      open: () => createInflateRaw(),
+      flush: constants.Z_SYNC_FLUSH,
+      restarts: false,
+      oneShot: inflateBehind(undefined),
+    };
   },
 });
 

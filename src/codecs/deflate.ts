@@ -1,19 +1,7 @@
 /** Deflate over node:zlib: the raw stream of qcow2, the zlib stream of VMDK, and the unfinished one of ZVHD2. */
 
-import {
-  constants,
-  createDeflate,
-  createDeflateRaw,
-  createInflate,
-  createInflateRaw,
-  deflateRawSync,
-  deflateSync,
-  inflateRawSync,
-  inflateSync,
-} from 'node:zlib';
 import { blockCodec } from './block-codec.ts';
-
-const { Z_FINISH, Z_SYNC_FLUSH } = constants;
+import { nodeZlib } from './node-zlib.ts';
 
 export const deflateLevels = { min: 1, max: 9, default: 6 } as const;
 
@@ -30,55 +18,56 @@ export const deflate = blockCodec({
   name: 'deflate',
   levels: deflateLevels,
   bound: deflateBound,
-  packAt: (level) => ({
-    open: () => createDeflateRaw({ ...qcow2Window, level }),
-    flush: Z_FINISH,
-    restarts: false,
-    oneShot: (block, limit) => deflateRawSync(block, { ...qcow2Window, level, chunkSize: chunkFor(limit) }),
-  }),
-  unpack: {
-    open: () => createInflateRaw(qcow2Window),
-    flush: Z_FINISH,
-    restarts: false,
-    oneShot: (packed, limit) =>
-      inflateRawSync(packed, { ...qcow2Window, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+  packingAt(level) {
+    const { constants, createDeflateRaw, deflateRawSync } = nodeZlib();
+    return {
+      open: () => createDeflateRaw({ ...qcow2Window, level }),
+      flush: constants.Z_FINISH,
+      restarts: false,
+      oneShot: (block, limit) => deflateRawSync(block, { ...qcow2Window, level, chunkSize: chunkFor(limit) }),
+    };
+  },
+  unpacking() {
+    const { constants, createInflateRaw, inflateRawSync } = nodeZlib();
+    return {
+      open: () => createInflateRaw(qcow2Window),
+      flush: constants.Z_FINISH,
+      restarts: false,
+      oneShot: (packed, limit) =>
+        inflateRawSync(packed, { ...qcow2Window, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+    };
   },
 });
 
-export const zlib = blockCodec({
-  name: 'zlib',
-  levels: deflateLevels,
-  bound: deflateBound,
-  packAt: (level) => ({
-    open: () => createDeflate({ level }),
-    flush: Z_FINISH,
-    restarts: false,
-    oneShot: (block, limit) => deflateSync(block, { level, chunkSize: chunkFor(limit) }),
-  }),
-  unpack: {
-    open: () => createInflate(),
-    flush: Z_FINISH,
-    restarts: false,
-    oneShot: (packed, limit) => inflateSync(packed, { chunkSize: chunkFor(limit), maxOutputLength: limit }),
-  },
-});
+/** A zlib stream that ends in `flush`. */
+const zlibEndingIn = (flush: 'Z_FINISH' | 'Z_SYNC_FLUSH') =>
+  blockCodec({
+    name: 'zlib',
+    levels: deflateLevels,
+    bound: deflateBound,
+    packingAt(level) {
+      const { constants, createDeflate, deflateSync } = nodeZlib();
+      const finishFlush = constants[flush];
+      return {
+        open: () => createDeflate({ level }),
+        flush: finishFlush,
+        restarts: false,
+        oneShot: (block, limit) => deflateSync(block, { level, finishFlush, chunkSize: chunkFor(limit) }),
+      };
+    },
+    unpacking() {
+      const { constants, createInflate, inflateSync } = nodeZlib();
+      const finishFlush = constants[flush];
+      return {
+        open: () => createInflate(),
+        flush: finishFlush,
+        restarts: false,
+        oneShot: (packed, limit) =>
+          inflateSync(packed, { finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+      };
+    },
+  });
 
-export const zlibUnfinished = blockCodec({
-  name: 'zlib',
-  levels: deflateLevels,
-  bound: deflateBound,
-  packAt: (level) => ({
-    open: () => createDeflate({ level }),
-    flush: Z_SYNC_FLUSH,
-    restarts: false,
-    oneShot: (block, limit) =>
-      deflateSync(block, { level, finishFlush: Z_SYNC_FLUSH, chunkSize: chunkFor(limit) }),
-  }),
-  unpack: {
-    open: () => createInflate(),
-    flush: Z_SYNC_FLUSH,
-    restarts: false,
-    oneShot: (packed, limit) =>
-      inflateSync(packed, { finishFlush: Z_SYNC_FLUSH, chunkSize: chunkFor(limit), maxOutputLength: limit }),
-  },
-});
+export const zlib = zlibEndingIn('Z_FINISH');
+
+export const zlibUnfinished = zlibEndingIn('Z_SYNC_FLUSH');

@@ -1,15 +1,9 @@
 /** Zstandard over node:zlib. The frame's own structure (RFC 8878, section 3.1) tells where it ends. */
 
-import {
-  constants,
-  createZstdCompress,
-  createZstdDecompress,
-  zstdCompressSync,
-  zstdDecompressSync,
-} from 'node:zlib';
 import { CorruptImageError } from '../errors.ts';
 import { blockCodec } from './block-codec.ts';
 import { chunkFor } from './deflate.ts';
+import { nodeZlib } from './node-zlib.ts';
 
 /** 2^27 = 128 MiB, zstd's own default for decoders. No block of ours is larger than 32 MiB. */
 const MAX_WINDOW_LOG = 27;
@@ -21,36 +15,44 @@ const MAGIC = 0xfd2fb528;
  * the ones that it takes for 128 KiB, blocks of 2 MiB are compressed a quarter faster, to 0.6 % more bytes. For smaller
  * blocks it takes these anyway.
  */
-const TABLES_OF_LEVEL_3 = { [constants.ZSTD_c_hashLog]: 16, [constants.ZSTD_c_chainLog]: 15 };
+const TABLES_OF_LEVEL_3 = { hashLog: 16, chainLog: 15 };
 
-const levelParam = (level: number) => ({
-  [constants.ZSTD_c_compressionLevel]: level,
-  ...(level === 3 && TABLES_OF_LEVEL_3),
-});
-const windowParam = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
+function levelParams(level: number): Record<number, number> {
+  const { constants } = nodeZlib();
+  return {
+    [constants.ZSTD_c_compressionLevel]: level,
+    ...(level === 3 && {
+      [constants.ZSTD_c_hashLog]: TABLES_OF_LEVEL_3.hashLog,
+      [constants.ZSTD_c_chainLog]: TABLES_OF_LEVEL_3.chainLog,
+    }),
+  };
+}
 
 export const zstd = blockCodec({
   name: 'zstd',
   levels: { min: 1, max: 19, default: 3 },
   // ZSTD_COMPRESSBOUND, rounded up.
   bound: (blockLength) => blockLength + (blockLength >> 8) + 128,
-  packAt: (level) => ({
-    open: () => createZstdCompress({ params: levelParam(level) }),
-    flush: constants.ZSTD_e_end,
-    restarts: true,
-    oneShot: (block, limit) =>
-      zstdCompressSync(block, { params: levelParam(level), chunkSize: chunkFor(limit) }),
-  }),
-  unpack: {
-    open: () => createZstdDecompress({ params: windowParam }),
-    flush: constants.ZSTD_e_end,
-    restarts: true,
-    oneShot: (packed, limit) =>
-      zstdDecompressSync(packed, {
-        params: windowParam,
-        chunkSize: chunkFor(limit),
-        maxOutputLength: limit,
-      }),
+  packingAt(level) {
+    const { constants, createZstdCompress, zstdCompressSync } = nodeZlib();
+    const params = levelParams(level);
+    return {
+      open: () => createZstdCompress({ params }),
+      flush: constants.ZSTD_e_end,
+      restarts: true,
+      oneShot: (block, limit) => zstdCompressSync(block, { params, chunkSize: chunkFor(limit) }),
+    };
+  },
+  unpacking() {
+    const { constants, createZstdDecompress, zstdDecompressSync } = nodeZlib();
+    const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
+    return {
+      open: () => createZstdDecompress({ params }),
+      flush: constants.ZSTD_e_end,
+      restarts: true,
+      oneShot: (packed, limit) =>
+        zstdDecompressSync(packed, { params, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+    };
   },
   trim: (packed) => packed.subarray(0, frameLength(packed)),
 });

@@ -4,7 +4,7 @@
  * SHA-256 of its bytes.
  */
 
-import { createHash } from 'node:crypto';
+import { nodeCrypto } from '../binary/node-crypto.ts';
 
 /** A block that holds data. */
 export interface LoadedBlock {
@@ -22,7 +22,7 @@ export function digestBlocks(blocks: readonly LoadedBlock[]): BlockDigests {
   const view = new DataView(digests.buffer);
   blocks.forEach(({ block, bytes }, i) => {
     view.setBigUint64(i * ENTRY, BigInt(block));
-    digests.set(createHash('sha256').update(bytes).digest(), i * ENTRY + 8);
+    digests.set(nodeCrypto().createHash('sha256').update(bytes).digest(), i * ENTRY + 8);
   });
   return digests;
 }
@@ -35,6 +35,6 @@ export interface ContentDigest {
 }
 
 export function contentDigest(): ContentDigest {
-  const hash = createHash('sha256');
+  const hash = nodeCrypto().createHash('sha256');
   return { add: (digests) => void hash.update(digests), finish: () => hash.digest() };
 }

@@ -3,9 +3,8 @@
  * passphrase of its own and split over 4,000 stripes, so that what is left of an erased slot is worth nothing.
  */
 
-import { createHash, pbkdf2, timingSafeEqual } from 'node:crypto';
-import { promisify } from 'node:util';
 import { alignUp, SECTOR } from '../binary/align.ts';
+import { nodeCrypto } from '../binary/node-crypto.ts';
 import { bytes, chars, type Decoded, struct, u16, u32 } from '../binary/struct.ts';
 import { CorruptImageError, UnknownFormatError, UnsupportedFeatureError, withDetails } from '../errors.ts';
 import { type CipherSpec, requireHash, type SectorCipher, sectorCipher } from './sector-cipher.ts';
@@ -158,7 +157,19 @@ export const luks1Facts = (header: Luks1Header) => {
   };
 };
 
-const derive = promisify(pbkdf2);
+/** PBKDF2 (RFC 8018, section 5.2), away from this thread. */
+const derive = (
+  password: Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+  length: number,
+  hash: string,
+): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    nodeCrypto().pbkdf2(password, salt, iterations, length, hash, (error, key) =>
+      error ? reject(error) : resolve(key),
+    );
+  });
 
 /** Reads at an offset that counts from the header's first byte. */
 export type ReadKeyMaterial = (into: Uint8Array, offset: number) => Promise<void>;
@@ -206,7 +217,7 @@ async function volumeKeyOf(
     const volumeKey = mergeStripes(material, keyBytes, hashSpec);
     slotKey.fill(0);
     material.fill(0);
-    if (timingSafeEqual(await digestOf(volumeKey, header), mkDigest)) return volumeKey;
+    if (nodeCrypto().timingSafeEqual(await digestOf(volumeKey, header), mkDigest)) return volumeKey;
   }
   throw new UnsupportedFeatureError('wrong-passphrase', 'The passphrase does not open the image.', {
     hint: 'Check it: a line break at the end of the file with the passphrase is left out, all else counts.',
@@ -252,6 +263,7 @@ const xored = (a: Uint8Array, b: Uint8Array): Uint8Array =>
 function diffuse(bytes: Uint8Array, hash: string): Uint8Array {
   const into = new Uint8Array(bytes.length);
   const number = new Uint8Array(4);
+  const { createHash } = nodeCrypto();
   const { length: size } = createHash(hash).digest();
   for (let part = 0; part * size < bytes.length; part++) {
     new DataView(number.buffer).setUint32(0, part);

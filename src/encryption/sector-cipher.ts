@@ -4,8 +4,8 @@
  * Node's for each sector does 20 MB/s.
  */
 
-import { createCipheriv, createDecipheriv, createHash, getHashes } from 'node:crypto';
 import { SECTOR } from '../binary/align.ts';
+import { nodeCrypto } from '../binary/node-crypto.ts';
 import { UnsupportedFeatureError } from '../errors.ts';
 
 /** Sectors of 512 bytes, enciphered each on its own. */
@@ -50,6 +50,7 @@ type Ecb = (bytes: Uint8Array) => Uint8Array;
 
 function ecb(key: Uint8Array, direction: 'encrypt' | 'decrypt'): Ecb {
   const name = `aes-${key.length * 8}-ecb`;
+  const { createCipheriv, createDecipheriv } = nodeCrypto();
   const cipher =
     direction === 'encrypt' ? createCipheriv(name, key, null) : createDecipheriv(name, key, null);
   cipher.setAutoPadding(false);
@@ -64,13 +65,13 @@ function initialBlocks(generator: string, hash: string | undefined, key: Uint8Ar
   if (generator === 'plain64') return (first, count) => numbered(first, count, Infinity);
   const name = hash ?? 'sha256';
   requireHash(name);
-  const encipher = ecb(createHash(name).update(key).digest(), 'encrypt');
+  const encipher = ecb(nodeCrypto().createHash(name).update(key).digest(), 'encrypt');
   return (first, count) => encipher(numbered(first, count, Infinity));
 }
 
 /** @throws UnsupportedFeatureError */
 export function requireHash(name: string): void {
-  if (getHashes().includes(name)) return;
+  if (nodeCrypto().getHashes().includes(name)) return;
   throw new UnsupportedFeatureError(
     'unsupported-feature',
     `The image uses the hash ${JSON.stringify(name)}.`,
@@ -157,7 +158,7 @@ function cbc(key: Uint8Array, initial: InitialBlocks): SectorCipher {
       const count = bytes.length / SECTOR;
       const vectors = initial(firstSector, count);
       for (let i = 0; i < count; i++) {
-        const cipher = createCipheriv(name, key, vectors.subarray(i * BLOCK, (i + 1) * BLOCK));
+        const cipher = nodeCrypto().createCipheriv(name, key, vectors.subarray(i * BLOCK, (i + 1) * BLOCK));
         cipher.setAutoPadding(false);
         const sector = bytes.subarray(i * SECTOR, (i + 1) * SECTOR);
         sector.set(cipher.update(sector));

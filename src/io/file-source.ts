@@ -21,7 +21,6 @@ export async function openFileSource(path: string): Promise<ByteSource> {
     const stats = await handle.stat({ bigint: true });
     requireFileOrDevice(path, stats);
     const size = stats.isFile() ? Number(stats.size) : await deviceSize(handle);
-    const find = stats.isFile() ? holeFinder() : undefined;
     return {
       name: path,
       size,
@@ -39,7 +38,10 @@ export async function openFileSource(path: string): Promise<ByteSource> {
           done += bytesRead;
         }
       },
-      ...(find && { dataRanges: (start, end) => find(handle.fd, start, end) }),
+      // The finder is loaded when it is first asked: many commands never do.
+      ...(stats.isFile() && {
+        dataRanges: (start, end) => holeFinder()?.(handle.fd, start, end) ?? [{ start, end }],
+      }),
       async requireUnchanged() {
         requireSame(path, stats, await handle.stat({ bigint: true }));
         // Another file of that name is not what was read here, but perhaps what is read elsewhere, or what was meant.

@@ -4,7 +4,6 @@ import { formatNamed } from '../formats/index.ts';
 import { concatenation } from '../image/concat.ts';
 import { type DiskImage, diskImage } from '../image/image.ts';
 import { openBlockingFileSource } from '../io/file-source.ts';
-import { openHttpAgain } from '../io/http-source.ts';
 import { partOf } from '../io/part.ts';
 import type { ByteSource, SourceDescriptor } from '../io/source.ts';
 
@@ -27,15 +26,17 @@ export interface JobLayer extends JobFile {
 /** One image with all below it, or several one behind the other. */
 export type JobImage = JobLayer | { readonly parts: readonly JobImage[] };
 
-function openAgain({ descriptor, size }: JobFile): ByteSource {
+async function openAgain({ descriptor, size }: JobFile): Promise<ByteSource> {
   switch (descriptor.kind) {
     case 'file':
       return openBlockingFileSource(descriptor.path, size, descriptor.version);
-    case 'http':
+    case 'http': {
+      const { openHttpAgain } = await import('../io/http-source.ts');
       return openHttpAgain(descriptor, size);
+    }
     case 'part': {
       const { name, whole, wholeSize, start } = descriptor;
-      return partOf(openAgain({ descriptor: whole, size: wholeSize }), { name, start, size });
+      return partOf(await openAgain({ descriptor: whole, size: wholeSize }), { name, start, size });
     }
   }
 }
@@ -44,7 +45,7 @@ function openAgain({ descriptor, size }: JobFile): ByteSource {
 export async function openJobImage(image: JobImage): Promise<DiskImage> {
   if ('parts' in image) return concatenation(await openAll(image.parts));
   const { format, options, salvage, dataFiles, backing, volumeKey } = image;
-  const source = openAgain(image);
+  const source = await openAgain(image);
   const openDataFile = async (name: string): Promise<ByteSource> => {
     const file = dataFiles.get(name);
     if (file === undefined)

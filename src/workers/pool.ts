@@ -31,7 +31,7 @@ export const windowOf = (threads: number): number => threads * TASKS_PER_THREAD;
 
 /** The worker beside this file: TypeScript in a checkout, JavaScript in the package. */
 const workerFile = (): string =>
-  new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
+  new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.cjs', import.meta.url).href;
 
 /** Starts `threads` threads for `job`. Tasks start in the order in which they are run. */
 export async function createPool<J extends AnyJob>(

@@ -10,7 +10,8 @@ import { tempFolder } from '../support/temp-folder.ts';
 
 const temp = tempFolder();
 
-const program = createProgram({ out() {}, err() {}, setExitCode() {} } as unknown as CliIo);
+const io = { out() {}, err() {}, setExitCode() {} } as unknown as CliIo;
+const program = await createProgram(io, undefined);
 const commands = program.commands.map((command) => command.name());
 const formatNames = formats.flatMap(({ name, aliases }) => [name, ...aliases]);
 

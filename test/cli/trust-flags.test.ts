@@ -39,8 +39,9 @@ const commands: Readonly<Record<string, (image: string) => string[]>> = {
   upload: (image) => ['upload', '--endpoint', store.endpoint, image, 's3://images/output.zvhd2'],
 };
 
-it('are all commands with limits', () => {
-  const program = createProgram({ out() {}, err() {}, setExitCode() {} } as unknown as CliIo);
+it('are all commands with limits', async () => {
+  const io = { out() {}, err() {}, setExitCode() {} } as unknown as CliIo;
+  const program = await createProgram(io, undefined);
   const limited = program.commands.filter(({ options }) =>
     options.some(({ long }) => long === '--allow-path'),
   );

@@ -3,11 +3,12 @@
  * that is there or not. A folder of global packages and one of a project look the same.
  */
 
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'rolldown';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { program } from '../../.rolldown.ts';
 import { MiB } from '../../src/binary/align.ts';
 import { start } from '../support/processes.ts';
 import { CREDENTIALS, type S3Server, startS3Server } from '../support/s3-server.ts';
@@ -23,12 +24,8 @@ const disk = seededGuest(MiB, 1);
 
 let store: S3Server;
 beforeAll(async () => {
-  const { scripts, dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const [bundler, ...args] = scripts.bundle
-    .replace('--dir dist', `--dir ${join(installed, 'dist')}`)
-    .split(' ');
-  mkdirSync(installed, { recursive: true });
-  execFileSync(join(root, 'node_modules/.bin', bundler), args, { cwd: root, stdio: 'ignore' });
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  await build({ ...program, output: { ...program.output, dir: join(installed, 'dist') } });
   copyFileSync(join(root, 'package.json'), join(installed, 'package.json'));
   for (const name of Object.keys(dependencies)) install(name);
   writeFileSync(source, disk);
@@ -44,7 +41,7 @@ function install(name: string): void {
 const upload = (target: string) =>
   start(
     process.execPath,
-    [join(installed, 'dist/bin.js'), 'upload', '--endpoint', store.endpoint, source, target],
+    [join(installed, 'dist/bin.cjs'), 'upload', '--endpoint', store.endpoint, source, target],
     {
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,

@@ -4,25 +4,17 @@
  */
 
 import { fileURLToPath } from 'node:url';
+import { program } from '../../.rolldown.ts';
 
-const root = new URL('../../', import.meta.url);
-const folder = new URL('.test-bundle/', root);
+const folder = new URL('../../.test-bundle/', import.meta.url);
 
 /** Addresses of the program and of its threads. */
-export const bundled = { bin: new URL('bin.js', folder), worker: new URL('worker.js', folder) };
-
-const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, root));
+export const bundled = { bin: new URL('bin.cjs', folder), worker: new URL('worker.cjs', folder) };
 
 /** For vitest. */
 export async function setup(): Promise<void> {
   const { build } = await import('rolldown'); // of no use to the tests themselves
-  await build({
-    input: { index: source('index.ts'), bin: source('cli/bin.ts'), worker: source('workers/worker.ts') },
-    platform: 'node',
-    external: ['piscina', 'commander', 'koffi', 'xz-decompress', 'unbzip2-stream'],
-    output: { dir: fileURLToPath(folder) },
-    logLevel: 'warn',
-  });
+  await build({ ...program, output: { ...program.output, dir: fileURLToPath(folder) } });
 }
 
 /** Threads of the sources that tests import are those of the bundle, too. */

@@ -17,8 +17,6 @@ import { countArgument, sizeArgument, virtualSizeArgument } from '../options.ts'
 import { OUTPUT_PASSPHRASE_VARIABLE } from '../passphrase.ts';
 import { barFlag, duration, progressFlag, withProgress } from '../progress.ts';
 import { humanSize, renderNotes } from '../render.ts';
-import { convertForCloud } from './convert-for.ts';
-import { convertToPipe } from './convert-pipe.ts';
 
 const EXAMPLES = `
 Examples:
@@ -107,16 +105,17 @@ export function addConvert(program: Command, io: CliIo): Command {
       .option('-q, --quiet', 'print nothing but errors')
       .addOption(progressFlag())
       .addHelpText('after', EXAMPLES)
-      .action((files: readonly string[], flags: ConvertFlags) => {
+      .action(async (files: readonly string[], flags: ConvertFlags) => {
         const destination = files.at(-1) as string;
         const sources = requireSources(files.slice(0, -1));
         if (flags.for !== undefined || flags.profile !== undefined) {
+          const { convertForCloud } = await import('./convert-for.ts');
           return convertForCloud(sources, destination, flags, io);
         }
         requireNoImportFlags(flags);
-        return destination === '-'
-          ? convertToPipe(sources, flags, io)
-          : runConvert(sources, destination, flags, io);
+        if (destination !== '-') return runConvert(sources, destination, flags, io);
+        const { convertToPipe } = await import('./convert-pipe.ts');
+        return convertToPipe(sources, flags, io);
       }),
   );
   return addImportFlags(command, 'For a cloud (format, options and size are what it takes):');

@@ -15,8 +15,6 @@ import {
 import type { CliIo } from '../io.ts';
 import { sizeArgument } from '../options.ts';
 import { asJson, renderInfo } from '../render.ts';
-import { renderArchive } from '../render-archive.ts';
-import { renderDisk } from '../render-disk.ts';
 
 interface InfoFlags extends ImageFlags, OutputFlags {
   readonly disk?: true;
@@ -64,7 +62,9 @@ export function addInfo(program: Command, io: CliIo): Command {
 async function alone(path: SourceInput, flags: InfoFlags, io: CliIo): Promise<string> {
   const info = await describeImage(path, openingOf(flags, io));
   if (flags.output === 'json') return asJson(info);
-  return 'disks' in info ? renderArchive(info) : renderInfo(info);
+  if (!('disks' in info)) return renderInfo(info);
+  const { renderArchive } = await import('../render-archive.ts');
+  return renderArchive(info);
 }
 
 async function withDisk(path: SourceInput, flags: InfoFlags, io: CliIo): Promise<string> {
@@ -74,5 +74,6 @@ async function withDisk(path: SourceInput, flags: InfoFlags, io: CliIo): Promise
     signal: io.signal,
   });
   if (flags.output === 'json') return asJson({ ...info, 'disk-contents': contents });
+  const { renderDisk } = await import('../render-disk.ts');
   return renderInfo(info) + renderDisk(contents, info['virtual-size']);
 }

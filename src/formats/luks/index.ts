@@ -2,7 +2,6 @@
 
 import { LUKS_MAGIC } from '../../encryption/luks1.ts';
 import { defineReadOnlyFormat } from '../../image/format.ts';
-import { openLuks } from './reader.ts';
 
 export const luks = defineReadOnlyFormat({
   name: 'luks',
@@ -11,6 +10,6 @@ export const luks = defineReadOnlyFormat({
   suffixes: ['.luks'],
   openOptions: {},
   probe: ({ head }) => String.fromCharCode(...head.subarray(0, LUKS_MAGIC.length)) === LUKS_MAGIC,
-  open: openLuks,
+  open: async (...reading) => (await import('./reader.ts')).openLuks(...reading),
   check: async (source, request) => (await import('./check.ts')).checkLuks(source, request),
 });

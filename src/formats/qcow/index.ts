@@ -2,7 +2,6 @@
 
 import { defineReadOnlyFormat } from '../../image/format.ts';
 import { isQcow } from './header.ts';
-import { openQcow } from './reader.ts';
 
 export const qcow = defineReadOnlyFormat({
   name: 'qcow',
@@ -12,6 +11,6 @@ export const qcow = defineReadOnlyFormat({
   tellsHoles: true,
   openOptions: {},
   probe: ({ head }) => isQcow(head),
-  open: openQcow,
+  open: async (...reading) => (await import('./reader.ts')).openQcow(...reading),
   check: async (source, request) => (await import('./check.ts')).checkQcow(source, request),
 });

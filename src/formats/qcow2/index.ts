@@ -5,7 +5,6 @@ import { defineFormat } from '../../image/format.ts';
 import { choice, onOff, optionalInteger, powerOfTwoSize, text } from '../../image/options.ts';
 import { qcow2Appender } from './appender.ts';
 import { qcow2Layout } from './layout.ts';
-import { openQcow2 } from './reader.ts';
 import { MAGIC } from './structs.ts';
 
 export const qcow2 = defineFormat({
@@ -43,7 +42,7 @@ export const qcow2 = defineFormat({
   },
   // Version 1 is another format of the same magic.
   probe: ({ head }) => String.fromCharCode(...head.subarray(0, MAGIC.length)) === MAGIC && head[7] !== 1,
-  open: openQcow2,
+  open: async (...reading) => (await import('./reader.ts')).openQcow2(...reading),
   check: async (source, request) => (await import('./check.ts')).checkQcow2(source, request),
   hasOverlays: true,
   grow: async (file, virtualSize) => (await import('./resize.ts')).growQcow2(file, virtualSize),

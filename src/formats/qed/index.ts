@@ -2,7 +2,6 @@
 
 import { defineReadOnlyFormat } from '../../image/format.ts';
 import { hasMagic } from './header.ts';
-import { openQed } from './reader.ts';
 
 export const qed = defineReadOnlyFormat({
   name: 'qed',
@@ -12,6 +11,6 @@ export const qed = defineReadOnlyFormat({
   tellsHoles: true,
   openOptions: {},
   probe: ({ head }) => hasMagic(head),
-  open: openQed,
+  open: async (...reading) => (await import('./reader.ts')).openQed(...reading),
   check: async (source, request) => (await import('./check.ts')).checkQed(source, request),
 });

@@ -2,7 +2,6 @@
 
 import { defineFormat } from '../../image/format.ts';
 import { rawLayout } from './layout.ts';
-import { openRaw } from './reader.ts';
 
 export const raw = defineFormat({
   name: 'raw',
@@ -14,7 +13,7 @@ export const raw = defineFormat({
   openOptions: {},
   createOptions: {},
   probe: () => false,
-  open: async (source) => openRaw(source),
+  open: async (source) => (await import('./reader.ts')).openRaw(source),
   check: async (source, request) => (await import('./check.ts')).checkRaw(source, request),
   grow: async (file, virtualSize) => (await import('./resize.ts')).growRaw(file, virtualSize),
   writer: (virtualSize) => rawLayout(virtualSize),

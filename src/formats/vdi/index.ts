@@ -5,7 +5,6 @@ import { defineFormat } from '../../image/format.ts';
 import { choice, text } from '../../image/options.ts';
 import { hasSignature } from './header.ts';
 import { vdiLayout } from './layout.ts';
-import { openVdi } from './reader.ts';
 
 export const vdi = defineFormat({
   name: 'vdi',
@@ -27,7 +26,7 @@ export const vdi = defineFormat({
     ),
   },
   probe: ({ head }) => hasSignature(head),
-  open: openVdi,
+  open: async (...reading) => (await import('./reader.ts')).openVdi(...reading),
   check: async (source, request) => (await import('./check.ts')).checkVdi(source, request),
   writer: (virtualSize, { subformat }) => vdiLayout(virtualSize, subformat),
 });

@@ -4,7 +4,6 @@ import { SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice } from '../../image/options.ts';
 import { vhdDifferencing, vhdLayout } from './layout.ts';
-import { openVhd } from './reader.ts';
 import { FOOTER_COOKIE } from './structs.ts';
 
 const isFooter = (bytes: Uint8Array): boolean =>
@@ -35,7 +34,7 @@ export const vhd = defineFormat({
   },
   probe: ({ head, tail }) =>
     isFooter(head) || isFooter(tail) || (tail.length === SECTOR && isFooter(tail.subarray(1))),
-  open: openVhd,
+  open: async (...reading) => (await import('./reader.ts')).openVhd(...reading),
   check: async (source, request) => (await import('./check.ts')).checkVhd(source, request),
   hasOverlays: true,
   grow: async (file, virtualSize) => (await import('./resize.ts')).growVhd(file, virtualSize),

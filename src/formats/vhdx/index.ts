@@ -4,7 +4,6 @@ import { MiB, SECTOR } from '../../binary/align.ts';
 import { defineFormat } from '../../image/format.ts';
 import { choice, type Option, powerOfTwoSize } from '../../image/options.ts';
 import { vhdxLayout } from './layout.ts';
-import { openVhdx } from './reader.ts';
 import { FILE_SIGNATURE, hasSignature, MAX_BLOCK_SIZE, MIN_BLOCK_SIZE } from './structs.ts';
 
 const sectorSizes: readonly unknown[] = [512, 4096];
@@ -46,7 +45,7 @@ export const vhdx = defineFormat({
     logicalSectorSize,
   },
   probe: ({ head }) => hasSignature(head, FILE_SIGNATURE),
-  open: openVhdx,
+  open: async (...reading) => (await import('./reader.ts')).openVhdx(...reading),
   check: async (source, request) => (await import('./check.ts')).checkVhdx(source, request),
   writer: (virtualSize, options) => vhdxLayout(virtualSize, options),
 });

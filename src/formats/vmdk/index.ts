@@ -9,7 +9,6 @@ import { hasCowdMagic } from './cowd.ts';
 import { adapterTypes, isDescriptor } from './descriptor.ts';
 import { hasMagic } from './header.ts';
 import { vmdkLayout } from './layout.ts';
-import { openVmdk } from './reader.ts';
 import { hasSeSparseMagic } from './sesparse.ts';
 
 export const vmdk = defineFormat({
@@ -34,7 +33,7 @@ export const vmdk = defineFormat({
     compressionLevel: optionalInteger('compression_level', 1, 9, 'zlib level, 6 by default'),
   },
   probe: ({ head }) => hasMagic(head) || hasCowdMagic(head) || hasSeSparseMagic(head) || isDescriptor(head),
-  open: openVmdk,
+  open: async (...reading) => (await import('./reader.ts')).openVmdk(...reading),
   check: async (source, request) => (await import('./check.ts')).checkVmdk(source, request),
   writer(virtualSize, options) {
     const { compress, subformat = compress ? 'streamOptimized' : 'monolithicSparse' } = options;

@@ -5,7 +5,6 @@ import { defineFormat } from '../../image/format.ts';
 import { optionalInteger } from '../../image/options.ts';
 import { hasCookie } from '../zvhd-stream/footer.ts';
 import { zvhdAppender } from './appender.ts';
-import { openZvhd } from './reader.ts';
 import { ZVHD_COOKIE } from './structs.ts';
 
 export const zvhd = defineFormat({
@@ -20,7 +19,7 @@ export const zvhd = defineFormat({
     compressionLevel: optionalInteger('compression_level', 1, 9, 'zlib level, 6 by default'),
   },
   probe: ({ head }) => hasCookie(head, ZVHD_COOKIE),
-  open: openZvhd,
+  open: async (...reading) => (await import('./reader.ts')).openZvhd(...reading),
   check: async (source, request) => (await import('./check.ts')).checkZvhd(source, request),
   writer: (virtualSize, { compressionLevel }) => zvhdAppender(virtualSize, compressionLevel),
 });

@@ -5,7 +5,6 @@ import { defineFormat } from '../../image/format.ts';
 import { choice, optionalInteger } from '../../image/options.ts';
 import { hasCookie } from '../zvhd-stream/footer.ts';
 import { zvhd2Appender } from './appender.ts';
-import { openZvhd2 } from './reader.ts';
 import { ZVHD2_COOKIE } from './structs.ts';
 
 export const zvhd2 = defineFormat({
@@ -26,7 +25,7 @@ export const zvhd2 = defineFormat({
     ),
   },
   probe: ({ head }) => hasCookie(head, ZVHD2_COOKIE),
-  open: openZvhd2,
+  open: async (...reading) => (await import('./reader.ts')).openZvhd2(...reading),
   check: async (source, request) => (await import('./check.ts')).checkZvhd2(source, request),
   writer: zvhd2Appender,
 });
