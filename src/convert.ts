@@ -284,7 +284,7 @@ async function writeImage(
   image: OpenedImage,
   { writer, context, chain, outputPath }: Output,
   file: FileOutput,
-  { format, createOptions, threads, sparseSize, flushes }: Settings,
+  { format, createOptions, threads, sparseSize }: Settings,
   { input, reproducible, signal, onProgress, maxOutputBytes = Infinity, maxExpansion }: ConvertOptions,
   onLoss: (range: LostRange) => void,
 ): Promise<number> {
@@ -296,7 +296,7 @@ async function writeImage(
     const job: Job = {
       kind: 'convert',
       source,
-      target: { path: file.partialPath, direct: flushes },
+      target: file.partialPath,
       writer: { format: format.name, virtualSize, options: createOptions, context },
       shared: { turnstile: turnstile.memory, stored: sharedMemory(output) },
       ...how,
@@ -304,12 +304,10 @@ async function writeImage(
     // Every thread decodes a sequential image from its start: that pays only where compressing takes longer.
     return createPool(
       job,
-      image.isSequential && writer.kind === 'layout'
-        ? 1
-        : (threads ?? threadsToRead(image) + waitingThreads(writer, flushes)),
+      image.isSequential && writer.kind === 'layout' ? 1 : (threads ?? threadsToRead(image)),
     );
   };
-  const target = openFileTarget(file.partialPath, { direct: false });
+  const target = openFileTarget(file.partialPath);
   try {
     return await runConversion({
       image,
@@ -323,6 +321,7 @@ async function writeImage(
       signal,
       onProgress(progress) {
         requireOutputBytes(progress.writtenBytes, maxOutputBytes);
+        file.writeBack(progress.writtenBytes);
         onProgress?.(progress);
       },
       startPool: image.reopen && startPool(image.reopen),
@@ -360,10 +359,3 @@ function requireSparseSize(size: number): number {
     hint: 'Use a multiple of 512, or 0 for a file without holes.',
   });
 }
-
-/**
- * Where much is written around the page cache, one thread more than cores: one that waits for the disk leaves its core
- * to another. In the cache more threads only wait for each other.
- */
-const waitingThreads = (writer: Writer, flushes: boolean): number =>
-  writer.kind === 'layout' && flushes ? 1 : 0;

@@ -81,7 +81,7 @@ async function writeEmpty(
     : freshIdentity(path);
   const file = await createFileOutput(path, randomBytes(4).toString('hex'), { flushes: flush });
   try {
-    const target = openFileTarget(file.partialPath, { direct: false });
+    const target = openFileTarget(file.partialPath);
     let fileSize: number;
     try {
       fileSize = await finishOutput(createOutput(writer), target, identity);

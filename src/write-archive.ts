@@ -49,7 +49,7 @@ export async function writeArchive(
   }
   const file = await createFileOutput(outputPath, randomBytes(4).toString('hex'), { flushes: flush });
   try {
-    const target = openFileTarget(file.partialPath, { direct: false });
+    const target = openFileTarget(file.partialPath);
     let fileSize = 0;
     try {
       for await (const chunk of gzipped(archive())) {

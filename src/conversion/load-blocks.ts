@@ -2,7 +2,6 @@
 
 import type { GuestBytes } from '../image/guest-bytes.ts';
 import { readPadded } from '../image/guest-bytes.ts';
-import { alignedBytes } from '../io/aligned-memory.ts';
 import { isZeroWithin } from '../io/zeros.ts';
 import type { LoadedBlock } from './block-digest.ts';
 import type { GuestRange, Task } from './plan.ts';
@@ -18,7 +17,7 @@ export function taskReader(): TaskReader {
   let buffer = new Uint8Array(0);
   return async ({ ranges }, guest) => {
     const length = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
-    if (buffer.length < length) buffer = alignedBytes(length);
+    if (buffer.length < length) buffer = new Uint8Array(length);
     let at = 0;
     const loaded: Loaded[] = [];
     for (const { from, to } of ranges) {

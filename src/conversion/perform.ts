@@ -4,7 +4,6 @@ import { markStored } from '../image/allocation.ts';
 import type { Placement } from '../image/appender.ts';
 import { frontierAt } from '../image/frontier.ts';
 import type { DiskImage } from '../image/image.ts';
-import { alignedBytes } from '../io/aligned-memory.ts';
 import type { ByteTarget } from '../io/target.ts';
 import { dataRuns } from '../io/zeros.ts';
 import { type BlockDigests, digestBlocks, type LoadedBlock } from './block-digest.ts';
@@ -43,7 +42,6 @@ export interface TaskResult {
 export type Performer = (task: Task) => Promise<TaskResult>;
 
 export function performer(workshop: Workshop): Performer {
-  const blockHead = onPages(workshop.output);
   const arena: Arena = { bytes: new Uint8Array(0) };
   const readTask = taskReader();
 
@@ -60,21 +58,13 @@ export function performer(workshop: Workshop): Performer {
     const written =
       output.kind === 'appender'
         ? await append(workshop, output, task, blocks, arena)
-        : await place(workshop, output, task, loaded, blocks, blockHead);
+        : await place(workshop, output, task, loaded, blocks);
     return {
       written,
       ...(digests && { digests }),
       ...(lost.length > 0 && { lost }),
     };
   };
-}
-
-/** What stands before each block of a layout, in memory from which it can be written directly. */
-function onPages({ kind, writer }: ConversionOutput): Uint8Array {
-  if (kind === 'appender' || writer.blockHead.length === 0) return new Uint8Array(0);
-  const bytes = alignedBytes(writer.blockHead.length);
-  bytes.set(writer.blockHead);
-  return bytes;
 }
 
 /** Puts blocks where a layout wants them. */
@@ -84,7 +74,6 @@ async function place(
   task: Task,
   loaded: readonly Loaded[],
   blocks: readonly LoadedBlock[],
-  blockHead: Uint8Array,
 ): Promise<number> {
   for (const { block } of blocks) markStored(stored, block);
   const output = gatherer(target);
@@ -95,7 +84,7 @@ async function place(
     }
     return output.flush();
   }
-  const { unit } = writer;
+  const { unit, blockHead } = writer;
   const stride = blockHead.length + unit;
   let next = 0;
   passTurnstile(turnstile, task.index, ({ end }) => {

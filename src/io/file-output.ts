@@ -4,7 +4,7 @@
  */
 
 import { constants } from 'node:fs';
-import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ImageIoError, OptionError, requireNotAborted } from '../errors.ts';
 import { openFileSource } from './file-source.ts';
@@ -15,6 +15,12 @@ export interface FileOutput {
   readonly partialPath: string;
   /** Sets the length in bytes; what was not written reads as zeros. */
   resize(size: number): Promise<void>;
+  /**
+   * Lets the disk write while there is more to come, so that little is left for the flush at the end; does not wait for it.
+   * @param writtenBytes how much has been written so far
+   * @throws ImageIoError `write-failed` when an earlier call has come to nothing
+   */
+  writeBack(writtenBytes: number): void;
   /**
    * Flushes the file to its disk and gives it its name.
    * @throws ImageIoError `write-failed`; CancelledError when `signal` was aborted before the file got its name
@@ -46,11 +52,14 @@ export async function createFileOutput(
       throw cannotWrite(path, undefined, cause);
     });
   const handle = await guard(open(partialPath, flags, mode));
+  const early = earlyFlushes(path, handle, flushes);
   let state: 'open' | 'committed' | 'abandoned' = 'open';
   return {
     partialPath,
     resize: (size) => guard(handle.truncate(size)),
+    writeBack: early.begin,
     async commit(signal) {
+      await early.end();
       if (flushes) await guard(handle.sync());
       await guard(handle.close());
       requireNotAborted(signal); // the flush may have taken a while
@@ -84,17 +93,58 @@ export async function openExistingOutput(
       hint: 'Write to a larger file or device.',
     });
   }
+  const handle = await open(path, 'r+').catch((cause) => {
+    throw cannotWrite(path, undefined, cause);
+  });
+  const early = earlyFlushes(path, handle, flushes);
   return {
     partialPath: path,
     resize: async () => {},
+    writeBack: early.begin,
     async commit() {
+      await early.end();
       if (!flushes) return;
-      const flushed = open(path, 'r+').then((handle) => handle.sync().finally(() => handle.close()));
-      await flushed.catch((cause) => {
+      await handle.sync().catch((cause) => {
         throw cannotWrite(path, undefined, cause);
       });
     },
-    abandon: async () => {},
+    abandon: () => handle.close().catch(() => {}),
+  };
+}
+
+/**
+ * Bytes after which the disk is set to work. Much less, and it is busy with what every flush costs; much more, and the last part,
+ * for which nothing else is left to do, is large.
+ */
+const EARLY_FLUSH = 128 * 1024 * 1024;
+
+/** Flushes of a file that is still written, one at a time. */
+function earlyFlushes(path: string, handle: FileHandle, flushes: boolean) {
+  let begunAt = 0;
+  let underWay: Promise<void> | undefined;
+  // The system tells of a failed write once: a later flush may well succeed.
+  let failure: ImageIoError | undefined;
+  const requireSound = (): void => {
+    if (failure) throw failure;
+  };
+  return {
+    begin(writtenBytes: number): void {
+      requireSound();
+      if (!flushes || underWay || writtenBytes - begunAt < EARLY_FLUSH) return;
+      begunAt = writtenBytes;
+      underWay = handle
+        .datasync()
+        .catch((cause) => {
+          failure = cannotWrite(path, undefined, cause);
+        })
+        .finally(() => {
+          underWay = undefined;
+        });
+    },
+    async end(): Promise<void> {
+      await underWay;
+      requireSound();
+    },
   };
 }
 

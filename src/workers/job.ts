@@ -6,8 +6,8 @@ import type { JobImage } from './job-image.ts';
 export interface Job {
   readonly kind: 'convert';
   readonly source: JobImage;
-  /** `direct`: may large writes go around the page cache? */
-  readonly target: { readonly path: string; readonly direct: boolean };
+  /** Path of the file under construction. */
+  readonly target: string;
   readonly writer: {
     readonly format: string;
     readonly virtualSize: number;

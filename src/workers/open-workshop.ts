@@ -15,7 +15,7 @@ export async function openWorkshop({ source, target, writer, shared, ...settings
   );
   return {
     image: await openJobImage(source),
-    target: openFileTarget(target.path, target),
+    target: openFileTarget(target),
     output: outputOver(outputWriter, shared.stored),
     turnstile: { memory: shared.turnstile },
     // Zeros are stored over a base, which would show otherwise.

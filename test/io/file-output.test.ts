@@ -19,7 +19,7 @@ const path = tempFolder();
 const createFileOutput = (name: string, suffix: string) => createWith(name, suffix, { flushes: true });
 
 async function write(partialPath: string, text: string): Promise<void> {
-  const target = openFileTarget(partialPath, { direct: false });
+  const target = openFileTarget(partialPath);
   await target.write([Buffer.from(text)], 0);
   await target.close();
 }

@@ -15,8 +15,8 @@ vi.mock(import('../../src/io/file-target.ts'), async (original) => {
   const module = await original();
   return {
     ...module,
-    openFileTarget(path, options) {
-      const target = module.openFileTarget(path, options);
+    openFileTarget(path) {
+      const target = module.openFileTarget(path);
       return {
         ...target,
         async write(parts, fileOffset) {
