@@ -58,10 +58,12 @@ export const sharedMemory = (output: ConversionOutput): SharedArrayBuffer =>
   output.kind === 'layout' ? output.stored.bits.buffer : output.stored.lengths.buffer;
 
 /** The same output on another thread. */
-export const outputOver = (writer: Writer, memory: SharedArrayBuffer): ConversionOutput =>
-  writer.kind === 'layout'
-    ? { kind: 'layout', writer, stored: allocationBitsOver(memory, ceilDiv(writer.virtualSize, writer.unit)) }
-    : { kind: 'appender', writer, stored: payloadLengthsOver(memory) };
+export function outputOver(writer: Writer, memory: SharedArrayBuffer): ConversionOutput {
+  const blockCount = ceilDiv(writer.virtualSize, writer.unit);
+  return writer.kind === 'layout'
+    ? { kind: 'layout', writer, stored: allocationBitsOver(memory, blockCount) }
+    : { kind: 'appender', writer, stored: payloadLengthsOver(memory, blockCount) };
+}
 
 /** Writes what stands before and behind the blocks, once all tasks are done; returns the size of the file. */
 export const finishOutput = (

@@ -1,7 +1,7 @@
 /** Performs tasks: reads guest ranges, finds zeros, compresses where the writer does, and writes. On any thread. */
 
 import { markStored } from '../image/allocation.ts';
-import type { Placement } from '../image/appender.ts';
+import { type Placement, setPayloadLength } from '../image/appender.ts';
 import { frontierAt } from '../image/frontier.ts';
 import type { DiskImage } from '../image/image.ts';
 import type { ByteTarget } from '../io/target.ts';
@@ -140,7 +140,7 @@ async function append(
   for (const [i, placement] of placements.entries()) {
     const { block, bytes } = blocks[i] as LoadedBlock;
     const payload = payloads[i] as Uint8Array;
-    stored.lengths[block] = payload.length;
+    setPayloadLength(stored, block, payload.length);
     const output = payload === bytes ? asIs : packed;
     let at = placement.fileOffset;
     for (const part of writer.frame(block, payload, placement)) {

@@ -8,6 +8,7 @@
  * stands follows from it.
  */
 
+import { ceilDiv } from '../binary/align.ts';
 import { type CodecName, codecOf } from '../codecs/index.ts';
 import { OptionError } from '../errors.ts';
 import type { Allocation } from './allocation.ts';
@@ -60,18 +61,30 @@ export function levelFor(codec: CodecName, wanted: number | undefined, format: s
   });
 }
 
+/** Blocks that share a mark: of a large disk most may not be stored. */
+const STRIDE = 4096;
+
 /** Payload lengths by block while they are found, 0 for a block that is not stored; shared between threads. */
 export interface PayloadLengths {
   readonly lengths: Uint32Array<SharedArrayBuffer>;
+  /** 1 where a block of the stride may be stored. Lengths that nobody looks at take no memory. */
+  readonly strides: Uint8Array<SharedArrayBuffer>;
 }
 
 export const createPayloadLengths = (blockCount: number): PayloadLengths =>
-  payloadLengthsOver(new SharedArrayBuffer(blockCount * 4));
+  payloadLengthsOver(new SharedArrayBuffer(blockCount * 4 + ceilDiv(blockCount, STRIDE)), blockCount);
 
 /** The same lengths on another thread. */
-export const payloadLengthsOver = (memory: SharedArrayBuffer): PayloadLengths => ({
-  lengths: new Uint32Array(memory),
+export const payloadLengthsOver = (memory: SharedArrayBuffer, blockCount: number): PayloadLengths => ({
+  lengths: new Uint32Array(memory, 0, blockCount),
+  strides: new Uint8Array(memory, blockCount * 4),
 });
+
+/** Each block by one thread, any block by any thread. */
+export function setPayloadLength({ lengths, strides }: PayloadLengths, block: number, length: number): void {
+  lengths[block] = length;
+  strides[Math.floor(block / STRIDE)] = 1;
+}
 
 export interface StoredBlock extends Placement {
   readonly block: number;
@@ -89,15 +102,19 @@ export interface StoredBlocks {
   records(): Generator<StoredBlock>;
 }
 
-export function storedBlocks(appender: Appender, { lengths }: PayloadLengths): StoredBlocks {
+/** @param payloads complete: they must not change from here on */
+export function storedBlocks(appender: Appender, { lengths, strides }: PayloadLengths): StoredBlocks {
   function* records(): Generator<StoredBlock> {
     let frontier = frontierAt(appender.dataStart);
-    for (let block = 0; block < lengths.length; block++) {
-      const payloadLength = lengths[block] as number;
-      if (payloadLength === 0) continue;
-      const placement = appender.place(frontier, payloadLength);
-      yield { block, payloadLength, ...placement };
-      frontier = placement.next;
+    for (let stride = strides.indexOf(1); stride >= 0; stride = strides.indexOf(1, stride + 1)) {
+      const end = Math.min((stride + 1) * STRIDE, lengths.length);
+      for (let block = stride * STRIDE; block < end; block++) {
+        const payloadLength = lengths[block] as number;
+        if (payloadLength === 0) continue;
+        const placement = appender.place(frontier, payloadLength);
+        yield { block, payloadLength, ...placement };
+        frontier = placement.next;
+      }
     }
   }
   let storedCount = 0;

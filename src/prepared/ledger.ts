@@ -7,6 +7,7 @@ import {
   type Placement,
   type StoredBlock,
   type StoredBlocks,
+  setPayloadLength,
   storedBlocks,
 } from '../image/appender.ts';
 import { type Frontier, frontierAt } from '../image/frontier.ts';
@@ -49,7 +50,7 @@ export function createLedger(writer: Appender): Ledger {
     add(block, payloadLength) {
       if (count % STRIDE === 0) milestones.push({ block, frontier });
       const placement = writer.place(frontier, payloadLength);
-      lengths[block] = payloadLength;
+      setPayloadLength(payloads, block, payloadLength);
       frontier = placement.next;
       next = block + 1;
       count += 1;

@@ -9,6 +9,7 @@
 
 import { alignUp } from '../../binary/align.ts';
 import { OptionError } from '../../errors.ts';
+import type { Allocation } from '../../image/allocation.ts';
 import {
   type Appender,
   levelFor,
@@ -65,7 +66,7 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options, contex
     // Each record moves the end of the file by a cluster at most: what does not compress is stored as it is.
     maxFileSize(stored) {
       const dataEnd = (1 + stored.storedCount) * clusterSize;
-      return mapTables(shape, dataEnd, usedL2Tables(shape, stored).length).totalClusters * clusterSize;
+      return mapTables(shape, dataEnd, l2TableCount(shape, stored)).totalClusters * clusterSize;
     },
   };
 }
@@ -91,20 +92,23 @@ function tableMap(shape: Qcow2Shape, stored: StoredBlocks): TableMap {
 }
 
 /** The indexes of the L2 tables that have an entry to hold, ascending. */
-function usedL2Tables(
-  { l2Entries, l1Size, clusterCount }: Qcow2Shape,
-  stored: Pick<StoredBlocks, 'has'>,
-): number[] {
+function usedL2Tables({ l2Entries }: Qcow2Shape, stored: StoredBlocks): number[] {
   const used: number[] = [];
-  for (let index = 0; index < l1Size; index++) {
-    const end = Math.min((index + 1) * l2Entries, clusterCount);
-    for (let cluster = index * l2Entries; cluster < end; cluster++) {
-      if (!stored.has(cluster)) continue;
-      used.push(index);
-      break;
-    }
+  for (const { block } of stored.records()) {
+    const index = Math.floor(block / l2Entries);
+    if (index !== used.at(-1)) used.push(index);
   }
   return used;
+}
+
+/** How many they are, before their entries are known. */
+function l2TableCount({ l2Entries, l1Size, clusterCount }: Qcow2Shape, stored: Allocation): number {
+  let count = 0;
+  for (let index = 0; index < l1Size; index++) {
+    const end = Math.min((index + 1) * l2Entries, clusterCount);
+    if (stored.hasAny(index * l2Entries, end)) count += 1;
+  }
+  return count;
 }
 
 function* l2Tables(shape: Qcow2Shape, stored: StoredBlocks): Generator<Uint8Array> {
