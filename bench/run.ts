@@ -15,7 +15,7 @@ import { type Failure, writeResults } from './report/results.ts';
 import { groupsIn, legend, type Result, tableOf, textTable } from './report/table.ts';
 import { figuresOf } from './report/verdict.ts';
 import { type FigureCase, figureCases, figuresAbout, figuresTitle } from './upload/cases.ts';
-import { runFigures } from './upload/run-figures.ts';
+import { type FigureRuns, runFigures } from './upload/run-figures.ts';
 import { startWebServer, type WebServer } from './upload/web-server.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -123,6 +123,14 @@ async function runSelection(options: BenchOptions, selection: Selection): Promis
     say(`${name} failed: ${message}`);
     failures.push({ name, message: withoutPaths(message, corpus.folder) });
   };
+  /** A run that is broken off leaves what it has found. */
+  const write = (figures: readonly FigureRuns[]): void => {
+    if (options.out === undefined) return;
+    writeResults(options.out, {
+      ...{ facts, options, measured: measures, corpus: digests },
+      ...{ results, figures, failures },
+    });
+  };
   try {
     for (const each of selection.cases) {
       try {
@@ -130,8 +138,10 @@ async function runSelection(options: BenchOptions, selection: Selection): Promis
       } catch (error) {
         onFailure(each.name, error as Error);
       }
+      write([]);
     }
     const figures = await runFigures(bench, selection.figures, options.runs, onFailure);
+    write(figures);
     console.log(facts.map(([name, value]) => `${name}: ${value}`).join('\n'));
     console.log(`\n${legend(measures).join('\n')}`);
     for (const name of groupsIn(results)) {
@@ -140,19 +150,13 @@ async function runSelection(options: BenchOptions, selection: Selection): Promis
     if (figures.length > 0)
       console.log(`\n${figuresTitle}. ${figuresAbout}\n${textTable(figureTable(figures))}`);
     for (const { name, message } of failures) console.log(`\nFailed: ${name}: ${message}`);
-    if (options.out) {
-      writeResults(options.out, {
-        ...{ facts, options, measured: measures, corpus: digests },
-        ...{ results, figures, failures },
-      });
-    }
   } finally {
     await web?.close();
   }
   return failures.length;
 }
 
-/** Groups that only a full run takes. */
+/** Groups that only a full run takes; as it does of the others what is run less often. */
 const LONG_GROUPS: ReadonlySet<GroupName> = new Set([
   'zvhd',
   'encryption',
@@ -167,12 +171,17 @@ const LONG_GROUPS: ReadonlySet<GroupName> = new Set([
 /** Returns how many things failed. */
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, root);
-  const isWanted = (group: GroupName, name: string): boolean =>
-    options.only?.test(`${group}: ${name}`) ?? (options.scale === 'full' || !LONG_GROUPS.has(group));
+  const isWanted = (group: GroupName, name: string, isLong: boolean): boolean =>
+    options.only?.test(`${group}: ${name}`) ??
+    (options.scale === 'full' || !(isLong || LONG_GROUPS.has(group)));
   const selection: Selection = {
-    cases: cases.filter(({ group, name }) => isWanted(group, name)),
-    figures: figureCases.filter(({ name }) => isWanted('upload', name)),
+    cases: cases.filter(({ group, name, maxRuns }) => isWanted(group, name, maxRuns !== undefined)),
+    figures: figureCases.filter(({ name }) => isWanted('upload', name, true)),
   };
+  const isEmpty = selection.cases.length + selection.figures.length === 0;
+  if (isEmpty && options.mode !== 'help' && options.mode !== 'micro') {
+    throw new Error('no case matches: --list shows their groups and names, as --only sees them.');
+  }
   if (options.mode === 'help') console.log(usage);
   else if (options.mode === 'list') list(selection);
   else if (options.mode === 'micro') return runMicroBenchmarks(options.only);

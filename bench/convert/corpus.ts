@@ -29,7 +29,7 @@ const SEED = 20_240_229;
 
 const sizes: Record<Scale, { readonly disk: number; readonly fill: number }> = {
   full: { disk: 4 * GiB, fill: GiB },
-  quick: { disk: 512 * MiB, fill: 128 * MiB },
+  quick: { disk: 320 * MiB, fill: 128 * MiB },
   tiny: { disk: 64 * MiB, fill: 16 * MiB },
 };
 

@@ -44,7 +44,7 @@ export async function runCase(bench: Bench, each: Case, count: number): Promise<
   const runs: Record<string, Run[]> = {};
   for (let round = 0; round < Math.min(count, each.maxRuns ?? count); round++) {
     for (const [contender, commands] of Object.entries(contenders)) {
-      const run = await runOnce(bench, commands);
+      const run = await runOnce(bench, commands, each.passingFailure);
       runs[contender] = [...(runs[contender] ?? []), run];
       const flush = `${run.wallSeconds.toFixed(2)} s, flush ${run.flushSeconds.toFixed(2)} s`;
       say(`${each.name}: ${contender} ${round + 1}/${count}: ${flush}`);
@@ -81,7 +81,25 @@ export const wordsOf = ({ corpus, programs, addressOf }: Bench, command: string)
     name.startsWith(OVER_HTTP) ? addressOf(name.slice(OVER_HTTP.length)) : fileIn(corpus, name),
   );
 
-async function runOnce(bench: Bench, commands: readonly string[]): Promise<Run> {
+async function runOnce(
+  bench: Bench,
+  commands: readonly string[],
+  passingFailure: string | undefined,
+): Promise<Run> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await attemptOnce(bench, commands);
+    } catch (error) {
+      const passes = passingFailure !== undefined && (error as Error).message.includes(passingFailure);
+      if (!passes || attempt === MAX_ATTEMPTS) throw error;
+      bench.say(`again, for it said: ${passingFailure}`);
+    }
+  }
+}
+
+const MAX_ATTEMPTS = 5;
+
+async function attemptOnce(bench: Bench, commands: readonly string[]): Promise<Run> {
   const { corpus } = bench;
   removeOutputs(corpus);
   settle(corpus.folder);
