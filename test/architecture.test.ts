@@ -165,9 +165,16 @@ describe('what only some rooms may touch', () => {
     expect(only(['node:worker_threads', 'piscina'], /^workers\//)).toEqual([]);
   });
 
-  it('the network: only io/http-* and the server', () => {
+  it('the network: only io/http-*, and not before it is asked for', () => {
     const network = ['node:http', 'node:https', 'node:net', 'node:tls'];
-    expect(only(network, /^(io\/http-|serve\.ts$)/)).toEqual([]);
+    expect(only(network, /^io\/http-/)).toEqual([]);
+    // An ES module that imports node:http takes longer to load than all others together.
+    const eager = modules.filter(
+      ({ path, text }) =>
+        !path.startsWith('io/') &&
+        /^(import|export) (?!type)[^;]*http-(source|client|server|connection)\.ts'/m.test(code(text)),
+    );
+    expect(eager.map(({ path }) => path)).toEqual([]);
     const fetches = modules.filter(
       ({ path, text }) => !path.startsWith('io/http-') && /\bfetch\(/.test(code(text)),
     );
@@ -181,6 +188,15 @@ describe('what only some rooms may touch', () => {
   it('native calls: only io/file-holes', () => {
     const users = modules.filter(({ text }) => /['"]koffi['"]/.test(text)).map(({ path }) => path);
     expect(users).toEqual(['io/file-holes.ts']);
+  });
+
+  it('modules that are loaded late, past the rules above: each by one file', () => {
+    const users = modules.filter(({ text }) => /\bcreateRequire\(/.test(code(text)));
+    expect(users.map(({ path }) => path).sort()).toEqual([
+      'binary/node-crypto.ts',
+      'codecs/node-zlib.ts',
+      'io/file-holes.ts',
+    ]);
   });
 
   it('the process: only cli/', () => {
