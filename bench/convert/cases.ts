@@ -153,28 +153,28 @@ const copies: readonly Conversion[] = [
   },
   {
     name: 'raw → vhdx',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f raw -O vhdx -q {disk.raw} {out}',
     theirs: ['qemu-img convert -f raw -O vhdx {disk.raw} {out}'],
     target: atLeast(1.0, 0.95),
   },
   {
     name: 'vhdx → raw',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f vhdx -O raw -q {disk.vhdx} {out}',
     theirs: ['qemu-img convert -f vhdx -O raw {disk.vhdx} {out}'],
     target: atLeast(1.0, 0.95),
   },
   {
     name: 'raw → vmdk',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f raw -O vmdk -q {disk.raw} {out}',
     theirs: ['qemu-img convert -f raw -O vmdk {disk.raw} {out}'],
     target: atLeast(1.0, 0.95),
   },
   {
     name: 'vmdk → raw',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f vmdk -O raw -q {disk.vmdk} {out}',
     theirs: ['qemu-img convert -f vmdk -O raw {disk.vmdk} {out}'],
     target: atLeast(1.0, 0.95),
@@ -216,14 +216,14 @@ const targets: readonly Conversion[] = [
   },
   {
     name: 'raw → vmdk streamOptimized',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f raw -O vmdk -c -q {disk.raw} {out}',
     theirs: ['qemu-img convert -f raw -O vmdk -o subformat=streamOptimized {disk.raw} {out}'],
     target: atLeast(2.0, 1.3),
   },
   {
     name: 'vmdk streamOptimized → raw',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f vmdk -O raw -q {disk-stream.vmdk} {out}',
     theirs: ['qemu-img convert -f vmdk -O raw {disk-stream.vmdk} {out}'],
     target: atLeast(1.7, 1.7),
@@ -255,12 +255,13 @@ const targets: readonly Conversion[] = [
 const zvhd: readonly Conversion[] = [
   {
     name: 'raw → zvhd (qemu: qcow2 zlib)',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert -f raw -O zvhd -q {disk.raw} {out}',
     theirs: ['qemu-img convert -f raw -O qcow2 -c {disk.raw} {out}'],
   },
   {
     name: 'zvhd → raw (qemu: qcow2 zlib)',
+    maxRuns: 2,
     ours: 'diskimg convert -f zvhd -O raw -q {disk.zvhd} {out}',
     theirs: ['qemu-img convert -f qcow2 -O raw {disk-zlib.qcow2} {out}'],
   },
@@ -272,14 +273,14 @@ const LUKS = '-o encrypt.format=luks,encrypt.iter-time=100';
 const encryption: readonly Conversion[] = [
   {
     name: 'raw → qcow2 LUKS',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: `diskimg convert -f raw -O qcow2 ${LUKS} --output-passphrase-file {passphrase} -q {disk.raw} {out}`,
     theirs: [`qemu-img convert ${SECRET} -f raw -O qcow2 ${LUKS},encrypt.key-secret=key {disk.raw} {out}`],
     passingFailure: 'Unable to get accurate CPU usage',
   },
   {
     name: 'qcow2 LUKS → raw',
-    maxRuns: 3,
+    maxRuns: 2,
     ours: 'diskimg convert --passphrase-file {passphrase} -f qcow2 -O raw -q {disk-luks.qcow2} {out}',
     theirs: [
       `qemu-img convert ${SECRET} --image-opts driver=qcow2,encrypt.key-secret=key,file.filename={disk-luks.qcow2} -O raw {out}`,
@@ -313,11 +314,13 @@ const fillOutputs = outputs.filter(({ what }) => !what.includes('zlib'));
 
 const fills = [0, 50, 100].flatMap((percent) => {
   const file = `fill-${percent}.raw`;
-  return fillOutputs.map((output) => conversion('fills', file, fromRaw(`${percent} %`, file, output)));
+  return fillOutputs.map((output) =>
+    conversion('fills', file, { ...fromRaw(`${percent} %`, file, output), maxRuns: 2 }),
+  );
 });
 
 const sparse = outputs.map((output) =>
-  conversion('sparse', 'sparse.raw', { ...fromRaw('1 TiB', 'sparse.raw', output), limit: 1.5 }),
+  conversion('sparse', 'sparse.raw', { ...fromRaw('1 TiB', 'sparse.raw', output), limit: 1.5, maxRuns: 3 }),
 );
 
 const infoOf = (file: string, theirs: readonly string[]): Case => ({
@@ -345,7 +348,7 @@ const threads = outputs
     return {
       name: `${disk}.raw → ${what.replace(/ \(.*/, '')}, 2 threads`,
       group: 'threads',
-      maxRuns: 3,
+      maxRuns: 2,
       ours: command(2),
       theirs: { default: [command(1)] },
     };
@@ -363,7 +366,7 @@ const scale = SCALE_SIZES.flatMap((size) =>
         group: 'scale',
         ours: `diskimg convert -f raw ${ours} -q {scale-${size}.raw} {out}`,
         dataBytes: (size * GiB) / 4,
-        maxRuns: 3,
+        maxRuns: 2,
       }),
     ),
 );
@@ -392,13 +395,13 @@ export const cases: readonly Case[] = [
   ...info,
   ...threads,
   ...limits,
+  ...scale,
   // What is encrypted is compared when it is plain again.
   ...encryption.map((each) => {
     const { expect, ...rest } = conversion('encryption', 'disk.raw', each);
     return expect?.format === 'raw' ? { ...rest, expect } : rest;
   }),
-  ...zvhd.map((each) => conversion('zvhd', 'disk.raw', each)),
-  ...scale,
   ...fills,
+  ...zvhd.map((each) => conversion('zvhd', 'disk.raw', each)),
   ...uploadCases,
 ];
