@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [options]
 
-  --quick         a smaller corpus, 2 runs of each case, and fewer cases; takes some 3 minutes
+  --quick         a smaller corpus, 2 runs of each case, and fewer cases; takes less than 3 minutes
   --tiny          a corpus of a few MB and 1 run: tries the benchmark itself, its figures say nothing
   --only PATTERN  only cases (with --micro: files) that match the regular expression
   --runs N        runs of each case; 5 by default
