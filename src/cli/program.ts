@@ -42,10 +42,10 @@ export async function createProgram(io: CliIo, named: string | undefined): Promi
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('Try diskimg help.');
-  const only = named !== COMPLETION && Object.keys(commands).find((name) => name === named);
-  const wanted = only ? [only] : Object.keys(commands);
-  const adding = await Promise.all(wanted.map((name) => (commands[name] as () => Promise<AddCommand>)()));
-  for (const add of adding) {
+  const all = Object.entries(commands);
+  const only = all.filter(([name]) => name === named && name !== COMPLETION);
+  const wanted = only.length > 0 ? only : all;
+  for (const add of await Promise.all(wanted.map(([, load]) => load()))) {
     const command = add(program, io);
     command.addOption(new Option('--verbose', 'with an error, print what caused it'));
     addForeignFlags(command);

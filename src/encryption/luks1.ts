@@ -3,6 +3,7 @@
  * passphrase of its own and split over 4,000 stripes, so that what is left of an erased slot is worth nothing.
  */
 
+import { promisify } from 'node:util';
 import { alignUp, SECTOR } from '../binary/align.ts';
 import { nodeCrypto } from '../binary/node-crypto.ts';
 import { bytes, chars, type Decoded, struct, u16, u32 } from '../binary/struct.ts';
@@ -157,19 +158,9 @@ export const luks1Facts = (header: Luks1Header) => {
   };
 };
 
-/** PBKDF2 (RFC 8018, section 5.2), away from this thread. */
-const derive = (
-  password: Uint8Array,
-  salt: Uint8Array,
-  iterations: number,
-  length: number,
-  hash: string,
-): Promise<Uint8Array> =>
-  new Promise((resolve, reject) => {
-    nodeCrypto().pbkdf2(password, salt, iterations, length, hash, (error, key) =>
-      error ? reject(error) : resolve(key),
-    );
-  });
+/** PBKDF2 (RFC 8018, section 5.2), away from this thread: password, salt, iterations, length, hash. */
+const derive = (...how: [Uint8Array, Uint8Array, number, number, string]): Promise<Uint8Array> =>
+  promisify(nodeCrypto().pbkdf2)(...how);
 
 /** Reads at an offset that counts from the header's first byte. */
 export type ReadKeyMaterial = (into: Uint8Array, offset: number) => Promise<void>;

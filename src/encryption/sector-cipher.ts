@@ -139,6 +139,7 @@ function fillTweaks(into: Uint8Array, first: Uint8Array): void {
 }
 
 function cbc(key: Uint8Array, initial: InitialBlocks): SectorCipher {
+  const { createCipheriv } = nodeCrypto();
   const decipher = ecb(key, 'decrypt');
   const name = `aes-${key.length * 8}-cbc`;
   const before = new Uint8Array(CHUNK);
@@ -158,7 +159,7 @@ function cbc(key: Uint8Array, initial: InitialBlocks): SectorCipher {
       const count = bytes.length / SECTOR;
       const vectors = initial(firstSector, count);
       for (let i = 0; i < count; i++) {
-        const cipher = nodeCrypto().createCipheriv(name, key, vectors.subarray(i * BLOCK, (i + 1) * BLOCK));
+        const cipher = createCipheriv(name, key, vectors.subarray(i * BLOCK, (i + 1) * BLOCK));
         cipher.setAutoPadding(false);
         const sector = bytes.subarray(i * SECTOR, (i + 1) * SECTOR);
         sector.set(cipher.update(sector));

@@ -47,10 +47,7 @@ export async function createFileOutput(
   const folder = dirname(finalPath);
   const partialPath = join(folder, `.${basename(finalPath).slice(0, 50)}.${suffix}.partial`);
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-  const guard = <T>(action: Promise<T>): Promise<T> =>
-    action.catch((cause) => {
-      throw cannotWrite(path, undefined, cause);
-    });
+  const guard = <T>(action: Promise<T>): Promise<T> => guarded(path, action);
   const handle = await guard(open(partialPath, flags, mode));
   const early = earlyFlushes(path, handle, flushes);
   let state: 'open' | 'committed' | 'abandoned' = 'open';
@@ -93,9 +90,7 @@ export async function openExistingOutput(
       hint: 'Write to a larger file or device.',
     });
   }
-  const handle = await open(path, 'r+').catch((cause) => {
-    throw cannotWrite(path, undefined, cause);
-  });
+  const handle = await guarded(path, open(path, 'r+'));
   const early = earlyFlushes(path, handle, flushes);
   return {
     partialPath: path,
@@ -103,10 +98,7 @@ export async function openExistingOutput(
     writeBack: early.begin,
     async commit() {
       await early.end();
-      if (!flushes) return;
-      await handle.sync().catch((cause) => {
-        throw cannotWrite(path, undefined, cause);
-      });
+      if (flushes) await guarded(path, handle.sync());
     },
     abandon: () => handle.close().catch(() => {}),
   };
@@ -132,10 +124,9 @@ function earlyFlushes(path: string, handle: FileHandle, flushes: boolean) {
       requireSound();
       if (!flushes || underWay || writtenBytes - begunAt < EARLY_FLUSH) return;
       begunAt = writtenBytes;
-      underWay = handle
-        .datasync()
-        .catch((cause) => {
-          failure = cannotWrite(path, undefined, cause);
+      underWay = guarded(path, handle.datasync())
+        .catch((error) => {
+          failure = error;
         })
         .finally(() => {
           underWay = undefined;
@@ -147,6 +138,12 @@ function earlyFlushes(path: string, handle: FileHandle, flushes: boolean) {
     },
   };
 }
+
+/** @throws ImageIoError `write-failed` for what the system says */
+const guarded = <T>(path: string, action: Promise<T>): Promise<T> =>
+  action.catch((cause) => {
+    throw cannotWrite(path, undefined, cause);
+  });
 
 /** The file to replace, and the permissions for its successor. Follows symbolic links: what the name finally stands for must be a file, or nothing yet. */
 async function replaceable(path: string): Promise<{ readonly finalPath: string; readonly mode: number }> {

@@ -9,7 +9,6 @@
 
 import { alignUp } from '../../binary/align.ts';
 import { OptionError } from '../../errors.ts';
-import type { Allocation } from '../../image/allocation.ts';
 import {
   type Appender,
   levelFor,
@@ -31,6 +30,7 @@ import {
   refcountsPerBlock,
   setEntry,
   type TableMap,
+  usedL2Tables,
 } from './tables.ts';
 
 /** @throws OptionError */
@@ -55,18 +55,20 @@ export function qcow2Appender(virtualSize: number, options: Qcow2Options, contex
     storesIncompressible: true,
     place: (frontier, payloadLength) => placeCluster(clusterSize, frontier, payloadLength),
     frame: (_, payload) => [payload],
-    head: (stored) => headerCluster(shape, tableMap(shape, stored)),
+    head: (stored) =>
+      headerCluster(shape, mapTables(shape, stored.dataEnd, l2TableIndexes(shape, stored).length)),
     *tail(stored) {
-      const tables = tableMap(shape, stored);
+      const indexes = l2TableIndexes(shape, stored);
+      const tables = mapTables(shape, stored.dataEnd, indexes.length);
       yield* l2Tables(shape, stored);
-      yield l1Table(shape, stored, tables);
+      yield l1Table(shape, indexes, tables);
       yield refcountTable(shape, tables);
       yield* refcountBlocks(shape, stored, tables);
     },
     // Each record moves the end of the file by a cluster at most: what does not compress is stored as it is.
     maxFileSize(stored) {
       const dataEnd = (1 + stored.storedCount) * clusterSize;
-      return mapTables(shape, dataEnd, l2TableCount(shape, stored)).totalClusters * clusterSize;
+      return mapTables(shape, dataEnd, usedL2Tables(shape, stored).storedCount).totalClusters * clusterSize;
     },
   };
 }
@@ -87,28 +89,14 @@ function placeCluster(clusterSize: number, { end, open }: Frontier, payloadLengt
   };
 }
 
-function tableMap(shape: Qcow2Shape, stored: StoredBlocks): TableMap {
-  return mapTables(shape, stored.dataEnd, usedL2Tables(shape, stored).length);
-}
-
 /** The indexes of the L2 tables that have an entry to hold, ascending. */
-function usedL2Tables({ l2Entries }: Qcow2Shape, stored: StoredBlocks): number[] {
+function l2TableIndexes({ l2Entries }: Qcow2Shape, stored: StoredBlocks): number[] {
   const used: number[] = [];
   for (const { block } of stored.records()) {
     const index = Math.floor(block / l2Entries);
     if (index !== used.at(-1)) used.push(index);
   }
   return used;
-}
-
-/** How many they are, before their entries are known. */
-function l2TableCount({ l2Entries, l1Size, clusterCount }: Qcow2Shape, stored: Allocation): number {
-  let count = 0;
-  for (let index = 0; index < l1Size; index++) {
-    const end = Math.min((index + 1) * l2Entries, clusterCount);
-    if (stored.hasAny(index * l2Entries, end)) count += 1;
-  }
-  return count;
 }
 
 function* l2Tables(shape: Qcow2Shape, stored: StoredBlocks): Generator<Uint8Array> {
@@ -139,11 +127,11 @@ function setL2Entry(view: DataView, at: number, record: StoredBlock, clusterSize
   setEntry(view, at, fileOffset, EntryHigh.compressed | (moreSectors * 2 ** (offsetBits - 32)));
 }
 
-function l1Table(shape: Qcow2Shape, stored: StoredBlocks, tables: TableMap): Uint8Array {
+function l1Table(shape: Qcow2Shape, l2Indexes: readonly number[], tables: TableMap): Uint8Array {
   const { clusterSize } = shape.options;
   const table = new Uint8Array(tables.refcountTableOffset - tables.l1Offset);
   const view = new DataView(table.buffer);
-  usedL2Tables(shape, stored).forEach((index, rank) => {
+  l2Indexes.forEach((index, rank) => {
     setEntry(view, index * 8, tables.l2Offset + rank * clusterSize, COPIED);
   });
   return table;

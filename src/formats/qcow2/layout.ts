@@ -6,14 +6,7 @@
  * Tables whose size depends on the data stand behind it, so that the data begins where it always does.
  */
 
-import { ceilDiv } from '../../binary/align.ts';
-import {
-  type Allocation,
-  createAllocationBits,
-  freezeAllocation,
-  markStored,
-  rankInOrder,
-} from '../../image/allocation.ts';
+import { type Allocation, rankInOrder } from '../../image/allocation.ts';
 import type { Layout } from '../../image/layout.ts';
 import { bytesSection, paddingSection, type Section, tableSection } from '../../image/section.ts';
 import type { WriterContext } from '../../image/writer.ts';
@@ -29,6 +22,7 @@ import {
   REFCOUNT_BYTES,
   refcountsPerBlock,
   setEntry,
+  usedL2Tables,
 } from './tables.ts';
 
 /** @throws OptionError */
@@ -75,16 +69,6 @@ export function qcow2Layout(virtualSize: number, options: Qcow2Options, context:
       };
     },
   };
-}
-
-/** Which L2 tables have an entry to hold. */
-function usedL2Tables({ clusterCount, l2Entries, l1Size }: Qcow2Shape, allocation: Allocation): Allocation {
-  const used = createAllocationBits(l1Size);
-  for (let index = 0; index < ceilDiv(clusterCount, l2Entries); index++) {
-    const end = Math.min((index + 1) * l2Entries, clusterCount);
-    if (allocation.hasAny(index * l2Entries, end)) markStored(used, index);
-  }
-  return freezeAllocation(used);
 }
 
 function l2Section(shape: Qcow2Shape, allocation: Allocation, l2Tables: Allocation): Section {

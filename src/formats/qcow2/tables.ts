@@ -2,6 +2,12 @@
 
 import { alignUp, ceilDiv } from '../../binary/align.ts';
 import { OptionError } from '../../errors.ts';
+import {
+  type Allocation,
+  createAllocationBits,
+  freezeAllocation,
+  markStored,
+} from '../../image/allocation.ts';
 import type { OverlayBase } from '../../image/overlay.ts';
 import { MAX_BLOCKS, type WriterContext } from '../../image/writer.ts';
 import { encryptionHeader, LUKS, LUKS_BYTES } from './encryption.ts';
@@ -65,6 +71,19 @@ export function qcow2Shape(virtualSize: number, options: Qcow2Options, { base }:
   }
   const dataStart = clusterSize + (encryptFormat ? alignUp(LUKS_BYTES, clusterSize) : 0);
   return { virtualSize, options, clusterCount, l2Entries, l1Size, base, dataStart };
+}
+
+/** Which L2 tables have an entry to hold. */
+export function usedL2Tables(
+  { clusterCount, l2Entries, l1Size }: Qcow2Shape,
+  allocation: Allocation,
+): Allocation {
+  const used = createAllocationBits(l1Size);
+  for (let index = 0; index < ceilDiv(clusterCount, l2Entries); index++) {
+    const end = Math.min((index + 1) * l2Entries, clusterCount);
+    if (allocation.hasAny(index * l2Entries, end)) markStored(used, index);
+  }
+  return freezeAllocation(used);
 }
 
 /** Where the tables stand: L2 tables, L1 table, refcount table, refcount blocks, each on a cluster. */
