@@ -76,7 +76,7 @@ function machinePart({ facts, options, corpus }: Results): string {
   const subset = only ? `, cases that match \`${only.source}\` only` : '';
   return [
     ...facts.map(([name, value]) => `- ${name}: ${value}`),
-    `- corpus: ${scale}; ${runs} runs of each case, of some that are long or many fewer, contenders taking turns${subset}`,
+    `- corpus: ${scale}; ${runs} runs of each case, of long ones fewer, contenders taking turns${subset}`,
     '',
     '<details><summary>Content of the corpus (SHA-256)</summary>',
     '',
