@@ -16,11 +16,11 @@ const common = {
   logLevel: 'warn',
 } as const satisfies RolldownOptions;
 
-const library: RolldownOptions = {
+export const library = {
   ...common,
   input: { index: source('index.ts') },
   output: { dir: 'dist' },
-};
+} as const satisfies RolldownOptions;
 
 export const program = {
   ...common,

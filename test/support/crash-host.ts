@@ -2,7 +2,8 @@
 
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ConvertOptions, convert, ImageError } from '../../src/index.ts';
+import type { ConvertOptions } from '../../src/index.ts';
+import { bundledLibrary } from './bundle.ts';
 import { liveThreads, openFiles } from './faults.ts';
 
 export interface CrashOutcome {
@@ -25,6 +26,7 @@ export interface CrashReport {
   readonly isWholeAfterwards: boolean;
 }
 
+const { convert, ImageError } = await bundledLibrary();
 const [source = '', folder = '', ...crashes] = process.argv.slice(2);
 const output = join(folder, 'output');
 

@@ -5,7 +5,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ConvertOptions, convert, type FormatName } from '../../src/index.ts';
+import type { ConvertOptions, FormatName } from '../../src/index.ts';
+import { bundledLibrary } from './bundle.ts';
 import { liveThreads, openFiles } from './faults.ts';
 import { seededGuest } from './seeded-guest.ts';
 
@@ -20,6 +21,7 @@ export interface Holdings {
 
 const FORMATS: readonly FormatName[] = ['raw', 'vhd', 'qcow2', 'zvhd', 'zvhd2'];
 
+const { convert } = await bundledLibrary();
 const [folder = '', stretches = '0', count = '0', threaded = '0'] = process.argv.slice(2);
 const small = join(folder, 'small');
 const large = join(folder, 'large');
