@@ -73,7 +73,10 @@ describe('digestImage on threads', () => {
     { end: SIZE, kind: 'noise', seed: 3 },
   ]).bytes;
 
+  const expected = { diskimg: '', sha256: `sha256:${sha256(disk)}` };
+
   beforeAll(async () => {
+    expected.diskimg = await ofRaw(disk);
     writeFileSync(temp('disk.raw'), disk);
     await convert(temp('disk.raw'), temp('disk.qcow2'), { format: 'qcow2', options: { compress: true } });
     await convert(temp('disk.raw'), temp('disk.vhd'), { format: 'vhd' });
@@ -85,8 +88,8 @@ describe('digestImage on threads', () => {
     const path = temp(`disk.${format}`);
     for (const threads of [1, 2, 5]) {
       const options = { threads, size: SIZE };
-      expect(await digestOf(path, options)).toBe(await ofRaw(disk));
-      expect(await digestOf(path, { ...options, algorithm: 'sha256' })).toBe(`sha256:${sha256(disk)}`);
+      expect(await digestOf(path, options)).toBe(expected.diskimg);
+      expect(await digestOf(path, { ...options, algorithm: 'sha256' })).toBe(expected.sha256);
     }
   });
 });

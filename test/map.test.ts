@@ -16,7 +16,7 @@ import { tempFolder } from './support/temp-folder.ts';
 
 const temp = tempFolder();
 
-const runs = { seed: 20_240_604, numRuns: 8 };
+const runs = { seed: 20_240_604, numRuns: 5 };
 
 const endOf = ({ start, length }: MapEntry): number => start + length;
 
@@ -53,7 +53,7 @@ describe.each(variations)('the map of $name', (variation) => {
           expect(Buffer.compare(bytes.subarray(offset, offset + guest.length), guest)).toBe(0);
         }
       }),
-      { ...runs, numRuns: 4 },
+      { ...runs, numRuns: 3 },
     ));
 
   it('of a range is the map of the disk, cut', () =>

@@ -14,7 +14,7 @@ import { tempFolder } from './support/temp-folder.ts';
 
 const temp = tempFolder();
 
-const runs = { seed: 20_240_605, numRuns: 8 };
+const runs = { seed: 20_240_605, numRuns: 5 };
 
 const asked = ({ format, options }: Variation): MeasureOptions =>
   ({ format: format.name, options, input: { format: 'raw' } }) as MeasureOptions;
@@ -53,7 +53,7 @@ describe.each(variations)('the measure of $name', (variation) => {
           if (measured.exact) expect(measured.required).toBe(bytes.length);
         }
       }),
-      { ...runs, numRuns: 4 },
+      { ...runs, numRuns: 3 },
     ));
 
   it('of an empty disk is the size of its file', async () => {

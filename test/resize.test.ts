@@ -24,7 +24,7 @@ import { seededGuest, sha256 } from './support/seeded-guest.ts';
 import { tempFolder } from './support/temp-folder.ts';
 
 const temp = tempFolder();
-const runs = { seed: 20_240_606, numRuns: 6 };
+const runs = { seed: 20_240_606, numRuns: 4 };
 
 const growing = variations.filter(({ format }) => format.grow);
 
@@ -83,7 +83,7 @@ describe.each(growing)('$name', (variation) => {
           expect([old, size]).toContain(found);
         }
       }),
-      { ...runs, numRuns: 3 },
+      { ...runs, numRuns: 2 },
     ));
 
   it('grows again and again', async () => {
@@ -260,6 +260,9 @@ describe('resizeImage', () => {
   });
 });
 
+/** What qemu-img says of disks that are the same, and of the same size: it has a warning before it where that differs. */
+const IDENTICAL = 'Images are identical.\n';
+
 describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by qemu-img', () => {
   const guest = seededGuest(5 * MiB + 1536, 31);
 
@@ -278,13 +281,12 @@ describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by 
     writeFileSync(temp('guest.raw'), guest);
     const path = temp('theirs.qcow2');
     await qemuImg(['convert', '-f', 'raw', '-O', 'qcow2', '-o', option, temp('guest.raw'), path]);
-    for (const size of [6 * MiB + 512, 40 * MiB, 100 * MiB]) {
+    for (const size of [6 * MiB + 512, 100 * MiB]) {
       await resizeImage(path, size);
       truncateSync(temp('guest.raw'), size);
       expect(await qemuImg(['check', path])).toContain('No errors');
-      expect((await qemuInfo('qcow2', path))['virtual-size']).toBe(size);
       const compared = ['compare', '-f', 'raw', '-F', 'qcow2', temp('guest.raw'), path];
-      expect(await qemuImg(compared)).toContain('identical');
+      expect(await qemuImg(compared)).toBe(IDENTICAL);
     }
     await qemuIo('qcow2', path, ['write -P 5 99M 1M', 'read -P 5 99M 1M', 'read -P 0 50M 1M']);
     expect(await qemuImg(['check', path])).toContain('No errors');
@@ -353,9 +355,8 @@ describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by 
     for (const size of [6 * MiB, 6 * MiB + 512, 200 * MiB]) {
       await resizeImage(path, size);
       truncateSync(temp('guest.raw'), size);
-      expect((await qemuInfo('vpc', path))['virtual-size']).toBe(size);
       const compared = ['compare', '-f', 'raw', '-F', 'vpc', temp('guest.raw'), path];
-      expect(await qemuImg(compared)).toContain('identical');
+      expect(await qemuImg(compared)).toBe(IDENTICAL);
     }
   });
 
@@ -378,10 +379,9 @@ describeWith(['qemu-img', 'qemu-io'], 'what qemu-img made, grown and checked by 
     await resizeImage(path, 100 * MiB, { format: variation.format.name });
     truncateSync(temp('guest.raw'), 100 * MiB);
     const name = qemuFormat(variation.format.name);
-    expect((await qemuInfo(name, path))['virtual-size']).toBe(100 * MiB);
     if (name === 'qcow2') expect(await qemuImg(['check', path])).toContain('No errors');
     const compared = ['compare', '-f', 'raw', '-F', name, temp('guest.raw'), path];
-    expect(await qemuImg(compared)).toContain('identical');
+    expect(await qemuImg(compared)).toBe(IDENTICAL);
   });
 });
 

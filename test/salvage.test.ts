@@ -20,10 +20,18 @@ fillRandom(guest.subarray(40 * MiB), seededRandom(92));
 const source = temp('guest.raw');
 writeFileSync(source, guest);
 
+const made = new Map<string, Buffer>();
+
+/** A copy of the image, which is made once. */
 async function imageOf(format: FormatName, options: object = {}): Promise<Buffer> {
+  const name = `${format} ${JSON.stringify(options)}`;
+  const known = made.get(name);
+  if (known) return Buffer.from(known);
   const path = temp(`sound.${format}`);
   await convert(source, path, { format, options, reproducible: { timestamp: 0 } } as never);
-  return readFileSync(path);
+  const image = readFileSync(path);
+  made.set(name, image);
+  return Buffer.from(image);
 }
 
 /** Converts the damaged image, and checks that everything outside the losses is right, and all within them zero. */

@@ -1,12 +1,11 @@
 /** Two opinions on one qcow2: the verdict of a check is that of qemu-img check. */
 
-import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { KiB, MiB } from '../../src/binary/align.ts';
 import { checkImage, type ImageCheck } from '../../src/index.ts';
 import { fixtureBytes, fixtures } from '../support/fixtures.ts';
+import { launch } from '../support/launch.ts';
 import { describeWith, qemuImg, qemuIo } from '../support/native-tools.ts';
 import { seededGuest } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -17,14 +16,8 @@ type Verdict = Partial<Omit<ImageCheck, 'findings' | 'warnings'>>;
 
 /** What qemu-img says, or undefined where it cannot check. */
 async function qemuCheck(path: string): Promise<{ code: number; check: Verdict } | undefined> {
-  const args = ['check', '-f', 'qcow2', '--output=json', path];
-  try {
-    const { stdout } = await promisify(execFile)('qemu-img', args, { maxBuffer: 64 * MiB });
-    return { code: 0, check: JSON.parse(stdout) };
-  } catch (error) {
-    const { code, stdout } = error as { code: number; stdout: string };
-    return code === 2 || code === 3 ? { code, check: JSON.parse(stdout) } : undefined;
-  }
+  const { code, out } = await launch('qemu-img', ['check', '-f', 'qcow2', '--output=json', path]);
+  return code === 0 || code === 2 || code === 3 ? { code, check: JSON.parse(out) } : undefined;
 }
 
 const codeOf = ({ corruptions, leaks }: ImageCheck): number => (corruptions ? 2 : leaks ? 3 : 0);
@@ -46,7 +39,7 @@ async function expectAgreement(path: string): Promise<boolean> {
 /** Made by qemu-img from a guest with data, zeros and holes. */
 async function make(name: string, options: string, compress = false): Promise<string> {
   const raw = temp('guest.raw');
-  writeFileSync(raw, seededGuest(6 * MiB + 512, 71));
+  writeFileSync(raw, seededGuest(4 * MiB + 512, 71));
   const path = temp(`${name}.qcow2`);
   const flags = [...(compress ? ['-c'] : []), ...(options === '' ? [] : ['-o', options])];
   await qemuImg(['convert', '-f', 'raw', '-O', 'qcow2', ...flags, raw, path]);

@@ -1,12 +1,12 @@
 /** diskimg compare beside qemu-img compare: the same verdict, the same exit code, the same sector. */
 
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 import { MiB } from '../../src/binary/align.ts';
 import { withBadPayload } from '../formats/poke.ts';
 import { diskimg } from '../support/command.ts';
 import { repeated } from '../support/guest-disks.ts';
+import { launch } from '../support/launch.ts';
 import { describeWith, qemuFormat, qemuImg } from '../support/native-tools.ts';
 import { seededGuest, seededRandom } from '../support/seeded-guest.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -48,13 +48,13 @@ beforeAll(async () => {
 
 /** Exit code, and the lines; offsets down to the sector, as qemu-img tells them. */
 interface Verdict {
-  readonly code: number | null;
+  readonly code: number | string;
   readonly lines: readonly string[];
 }
 
-function theirs(flags: readonly string[], paths: readonly string[]): Verdict {
-  const { status, stdout } = spawnSync('qemu-img', ['compare', ...flags, ...paths], { encoding: 'utf8' });
-  return { code: status, lines: stdout.trim().split('\n') };
+async function theirs(flags: readonly string[], paths: readonly string[]): Promise<Verdict> {
+  const { code, out } = await launch('qemu-img', ['compare', ...flags, ...paths]);
+  return { code, lines: out.trim().split('\n') };
 }
 
 async function ours(flags: readonly string[], paths: readonly string[]): Promise<Verdict> {
@@ -69,7 +69,7 @@ async function expectAgreement(a: string, b: string, [first, second]: [Name, Nam
     ...['-f', name(first), '-F', name(second)],
     ...(strict ? ['-s'] : []),
   ];
-  expect(await ours(flags(String), paths)).toEqual(theirs(flags(qemuFormat), paths));
+  expect(await ours(flags(String), paths)).toEqual(await theirs(flags(qemuFormat), paths));
 }
 
 describeWith(['qemu-img'], 'diskimg compare and qemu-img compare', () => {
@@ -78,7 +78,8 @@ describeWith(['qemu-img'], 'diskimg compare and qemu-img compare', () => {
   test.each(pairs)('agree on %s and %s', async (first, second) => {
     for (const other of Object.keys(disks)) {
       await expectAgreement('base', other, [first, second], false);
-      await expectAgreement(other, 'base', [first, second], false);
+      // Of disks of one size the pair of formats the other way round is the same question.
+      if (other.startsWith('longer')) await expectAgreement(other, 'base', [first, second], false);
     }
   });
 
@@ -91,10 +92,10 @@ describeWith(['qemu-img'], 'diskimg compare and qemu-img compare', () => {
   test('agree on what cannot be opened', async () => {
     const missing = [pathOf('base', 'raw'), temp('no-such.raw')];
     expect((await ours(['-f', 'raw', '-F', 'raw'], missing)).code).toBe(2);
-    expect(theirs(['-f', 'raw', '-F', 'raw'], missing).code).toBe(2);
+    expect((await theirs(['-f', 'raw', '-F', 'raw'], missing)).code).toBe(2);
     const noQcow2 = [pathOf('base', 'raw'), pathOf('base', 'raw')];
     expect((await ours(['-f', 'raw', '-F', 'qcow2'], noQcow2)).code).toBe(2);
-    expect(theirs(['-f', 'raw', '-F', 'qcow2'], noQcow2).code).toBe(2);
+    expect((await theirs(['-f', 'raw', '-F', 'qcow2'], noQcow2)).code).toBe(2);
   });
 
   test('agree on data that cannot be decoded', async () => {
@@ -103,6 +104,6 @@ describeWith(['qemu-img'], 'diskimg compare and qemu-img compare', () => {
     writeFileSync(temp('bad-data.qcow2'), withBadPayload(readFileSync(temp('text.qcow2'))));
     const paths = [temp('bad-data.qcow2'), temp('text.raw')];
     expect((await ours(['-f', 'qcow2', '-F', 'raw'], paths)).code).toBe(4);
-    expect(theirs(['-f', 'qcow2', '-F', 'raw'], paths).code).toBe(4);
+    expect((await theirs(['-f', 'qcow2', '-F', 'raw'], paths)).code).toBe(4);
   });
 });

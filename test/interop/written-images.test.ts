@@ -44,7 +44,6 @@ function guestFile(name: string, bytes: () => Buffer): Guest {
 function guestsFor(unit: number): Guest[] {
   return [
     guestFile('one sector', () => seededGuest(512, 1)),
-    guestFile('1 MiB + 512', () => seededGuest(MiB + 512, 2)),
     guestFile('5 MiB + 1536', () => seededGuest(5 * MiB + 1536, 3)),
     guestFile('no data', () => Buffer.alloc(MiB + 512)),
     guestFile(`3 blocks of ${unit} - 512`, () => seededGuest(3 * unit - 512, 4, unit)),
@@ -97,11 +96,10 @@ let sequence = 0;
 const suffixOf = ({ format }: OutputFormat): string =>
   formats.find(({ name }) => name === format)?.suffixes[0] ?? '';
 
-/** qemu-img finds the same guest bytes, and the size is exactly the one asked for. */
+/** qemu-img finds the same guest bytes, and the same size: it would have a warning before these words. */
 async function requireSame(guest: Guest, format: string, path: string): Promise<void> {
-  expect((await qemuInfo(qemuFormat(format), path))['virtual-size']).toBe(guest.size);
   const compare = ['compare', '-f', 'raw', '-F', qemuFormat(format), guest.path, path];
-  expect(await qemuImg(compare)).toContain('Images are identical.');
+  expect(await qemuImg(compare)).toBe('Images are identical.\n');
 }
 
 describeWith(['qemu-img'], 'qemu-img reads the qcow2 that diskimg writes', () => {
@@ -211,8 +209,8 @@ describeWith(
   () => {
     /** All of it compresses; and with noise in it, of which clusters are stored as they are. */
     const guests = () => [
-      guestFile('12 MiB of text', () => seededText(12 * MiB, 8)),
-      guestFile('12 MiB with noise', () => seededGuest(12 * MiB, 7)),
+      guestFile('6 MiB of text', () => seededText(6 * MiB, 8)),
+      guestFile('6 MiB with noise', () => seededGuest(6 * MiB, 7)),
     ];
 
     for (const clusterSize of CLUSTER_SIZES) {

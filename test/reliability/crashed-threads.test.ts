@@ -15,11 +15,12 @@ const fileOf = (name: string): string => fileURLToPath(new URL(`../support/${nam
 const withCrashes = ['--import', fileOf('crashing-threads.ts')];
 
 beforeAll(() => {
-  const ends = [5, 12, 13, 24];
+  // With work left for longer than it takes to be told of a thread's end, at each of the places.
+  const ends = [5, 12, 13, 40];
   const runs = ends.map(
     (end, i) => ({ end: end * MiB, kind: i % 2 === 0 ? 'repeat' : 'noise', seed: i }) as const,
   );
-  writeFileSync(source, diskOf(24 * MiB, runs).bytes);
+  writeFileSync(source, diskOf(40 * MiB, runs).bytes);
 });
 
 /** When they open their files; at the first piece of work; and when some of it is done. */

@@ -90,7 +90,7 @@ describe.each(defaults)('to $name', ({ format }) => {
     await convert(source, `${folder}/output`, options);
     const whole = readFileSync(`${folder}/output`);
     const before = { files: openFiles(), threads: liveThreads() };
-    for (let n = 1; n <= 7; n++) {
+    for (const n of [1, 2, 4, 7]) {
       const controller = new AbortController();
       let words = 0;
       const onProgress = (): void => {

@@ -62,7 +62,7 @@ const chained: readonly Case[] = [
 }));
 
 /** Few images need as many; of those that do, the first ones are tried. */
-const MAX_CALLS = 80;
+const MAX_CALLS = 40;
 
 describe.each([...written, ...chained])('from $name', ({ files, input }) => {
   /** Converts with `before` called before each read of any of the files. */

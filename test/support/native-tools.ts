@@ -6,9 +6,9 @@
  *       fdisk gdisk dosfstools mtools btrfs-progs ntfs-3g cryptsetup-bin xorriso curl
  */
 
-import { execFile, spawnSync } from 'node:child_process';
-import { promisify } from 'node:util';
+import { spawnSync } from 'node:child_process';
 import { describe, test } from 'vitest';
+import { launch } from './launch.ts';
 
 /** Debian's own Python: another one on the PATH has no libvhdi. */
 const PYTHON = '/usr/bin/python3';
@@ -72,12 +72,11 @@ export function describeWith(names: readonly ToolName[], title: string, body: ()
   }
 }
 
-const execute = promisify(execFile);
-
 /** Runs a program and returns its standard output; a failure has the program's own words. */
 export async function run(file: string, args: readonly string[]): Promise<string> {
-  const { stdout } = await execute(file, args, { maxBuffer: 64 * 1024 * 1024 });
-  return stdout;
+  const { code, out, err } = await launch(file, args);
+  if (code === 0) return out;
+  throw new Error(`${file} ${args.join(' ')} ended with ${code}: ${err}${out}`);
 }
 
 export const qemuImg = (args: readonly string[]): Promise<string> => run('qemu-img', args);
