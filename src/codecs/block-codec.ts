@@ -1,42 +1,32 @@
-/** A codec from two streams of node:zlib, which are opened when first used, once for each level and thread. */
+/** A codec that unpacks with a stream of node:zlib, which is opened when first used, once for each thread. */
 
 import { type BlockTransform, blockTransform, type TransformSpec } from './block-transform.ts';
 import type { Codec } from './codec.ts';
 import { unpackExactly } from './unpack.ts';
 
-export interface BlockCodecSpec {
+export interface BlockCodecSpec extends Omit<Codec, 'unpack'> {
   /** What errors call it. */
   readonly name: string;
-  readonly levels: Codec['levels'];
-  /** Bytes that the payload of a block takes at most. */
-  readonly bound: (blockLength: number) => number;
-  readonly packingAt: (level: number) => TransformSpec;
   readonly unpacking: () => TransformSpec;
   /** The payload without the bytes behind it, where the stream cannot tell. @throws CorruptImageError `bad-data` */
   readonly trim?: (packed: Uint8Array) => Uint8Array;
 }
 
 /** What the streams are tried with. */
-const PROBE = new TextEncoder().encode('diskimg diskimg diskimg');
+export const PROBE = new TextEncoder().encode('diskimg diskimg diskimg');
 
-export function blockCodec({ name, levels, bound, packingAt, unpacking, trim }: BlockCodecSpec): Codec {
-  const packers = new Map<number, BlockTransform>();
+export function blockCodec({ name, levels, bound, pack, unpacking, trim }: BlockCodecSpec): Codec {
   let unpacker: BlockTransform | undefined;
 
-  function openPacker(level: number): BlockTransform {
-    const spec = packingAt(level);
-    const packer = blockTransform(spec, PROBE, spec.oneShot(PROBE, bound(PROBE.length)));
-    packers.set(level, packer);
-    return packer;
+  function openUnpacker(): BlockTransform {
+    const room = new Uint8Array(bound(PROBE.length));
+    return blockTransform(unpacking(), room.subarray(0, pack(PROBE, levels.default, room)), PROBE);
   }
-
-  const openUnpacker = (): BlockTransform =>
-    blockTransform(unpacking(), packingAt(levels.default).oneShot(PROBE, bound(PROBE.length)), PROBE);
 
   return {
     levels,
     bound,
-    pack: (block, level, into) => (packers.get(level) ?? openPacker(level))(block, into),
+    pack,
     unpack(packed, into) {
       unpacker ??= openUnpacker();
       unpackExactly(unpacker, name, trim ? trim(packed) : packed, into);

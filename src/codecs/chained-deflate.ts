@@ -7,17 +7,10 @@
  */
 
 import { CorruptImageError } from '../errors.ts';
-import { blockCodec } from './block-codec.ts';
 import { oneShotTransform } from './block-transform.ts';
-import { chunkFor, deflateBound, deflateLevels } from './deflate.ts';
+import { chunkFor, WINDOW, ZLIB_HEADER } from './deflate.ts';
 import { nodeZlib } from './node-zlib.ts';
 import { unpackExactly } from './unpack.ts';
-
-/** The farthest that deflate refers back (RFC 1951, section 2). */
-const WINDOW = 32 * 1024;
-
-/** The zlib header (RFC 1950) before the first payload: deflate, 32 KiB window, default level. */
-export const CHAIN_HEADER = Uint8Array.of(0x78, 0x9c);
 
 const inflateBehind = (dictionary: Uint8Array | undefined) => (payload: Uint8Array, limit: number) =>
   nodeZlib().inflateRawSync(payload, {
@@ -26,33 +19,6 @@ const inflateBehind = (dictionary: Uint8Array | undefined) => (payload: Uint8Arr
     maxOutputLength: limit,
     ...(dictionary && { dictionary }),
   });
-
-/** Payloads written here decode on their own; those of other writers need {@link openChainedInflate}. */
-export const chainedDeflate = blockCodec({
-  name: 'deflate',
-  levels: deflateLevels,
-  bound: deflateBound,
-  packingAt(level) {
-    const { constants, createDeflateRaw, deflateRawSync } = nodeZlib();
-    const flush = constants.Z_SYNC_FLUSH;
-    return {
-      open: () => createDeflateRaw({ level }),
-      flush,
-      restarts: false,
-      oneShot: (block, limit) =>
-        deflateRawSync(block, { level, finishFlush: flush, chunkSize: chunkFor(limit) }),
-    };
-  },
-  unpacking() {
-    const { constants, createInflateRaw } = nodeZlib();
-    return {
-      open: () => createInflateRaw(),
-      flush: constants.Z_SYNC_FLUSH,
-      restarts: false,
-      oneShot: inflateBehind(undefined),
-    };
-  },
-});
 
 /** Decodes the payloads of one stream, in order. */
 export interface ChainedInflate {
@@ -72,7 +38,7 @@ export function openChainedInflate(): ChainedInflate {
     next(payload, into) {
       const first = position === 0;
       if (first) requireZlibHeader(payload);
-      if (first) inflate(payload.subarray(CHAIN_HEADER.length), into);
+      if (first) inflate(payload.subarray(ZLIB_HEADER.length), into);
       else inflate(payload, into, window);
       window.copyWithin(0, into.length);
       window.set(into.subarray(-WINDOW), Math.max(0, WINDOW - into.length));

@@ -1,73 +1,104 @@
-/** Deflate over node:zlib: the raw stream of qcow2, the zlib stream of VMDK, and the unfinished one of ZVHD2. */
+/** Deflate: the raw stream of qcow2, the zlib stream of VMDK, and the unfinished one of ZVHD2. Packed by our own encoder, unpacked by node:zlib. */
 
-import { blockCodec } from './block-codec.ts';
+import { type BlockCodecSpec, blockCodec } from './block-codec.ts';
+import type { Codec } from './codec.ts';
+import {
+  adler32OfLast,
+  type DeflateOptions,
+  deflateBlock,
+  deflateBound,
+  deflateLevels,
+} from './deflate-encoder/encoder.ts';
 import { nodeZlib } from './node-zlib.ts';
-
-export const deflateLevels = { min: 1, max: 9, default: 6 } as const;
-
-/** Blocks that do not compress are stored in pieces, with some bytes for each. */
-export const deflateBound = (blockLength: number): number => blockLength + (blockLength >> 8) + 64;
 
 /** The buffer of a one-shot call: all of the result at once, and never less than zlib takes. */
 export const chunkFor = (length: number): number => Math.max(length, 64);
 
-/** qcow2 allows matches no farther back than 4 KiB (QEMU's `docs/interop/qcow2.txt`, "Compressed clusters"). */
-const qcow2Window = { windowBits: 12, memLevel: 9 } as const;
+/** The farthest that deflate refers back (RFC 1951, section 2). */
+export const WINDOW = 32 * 1024;
 
-export const deflate = blockCodec({
+/** A zlib stream's header (RFC 1950, section 2.2): deflate, a window of 32 KiB, the default level. */
+export const ZLIB_HEADER = Uint8Array.of(0x78, 0x9c);
+
+const ADLER_LENGTH = 4;
+
+/** What all kinds of deflate have in common. */
+const deflateCodec = (spec: Pick<BlockCodecSpec, 'name' | 'pack' | 'unpacking'>): Codec =>
+  blockCodec({
+    levels: deflateLevels,
+    bound: (blockLength) => ZLIB_HEADER.length + deflateBound(blockLength) + ADLER_LENGTH,
+    ...spec,
+  });
+
+/** qcow2 allows matches no farther back than 4 KiB (QEMU's `docs/interop/qcow2.txt`, "Compressed clusters"). */
+const QCOW2_WINDOW_BITS = 12;
+
+export const deflate = deflateCodec({
   name: 'deflate',
-  levels: deflateLevels,
-  bound: deflateBound,
-  packingAt(level) {
-    const { constants, createDeflateRaw, deflateRawSync } = nodeZlib();
-    return {
-      open: () => createDeflateRaw({ ...qcow2Window, level }),
-      flush: constants.Z_FINISH,
-      restarts: false,
-      oneShot: (block, limit) => deflateRawSync(block, { ...qcow2Window, level, chunkSize: chunkFor(limit) }),
-    };
-  },
+  pack: (block, level, into) =>
+    deflateBlock(block, into, { level, window: 2 ** QCOW2_WINDOW_BITS, end: 'finished' }),
   unpacking() {
     const { constants, createInflateRaw, inflateRawSync } = nodeZlib();
+    const options = { windowBits: QCOW2_WINDOW_BITS };
     return {
-      open: () => createInflateRaw(qcow2Window),
+      open: () => createInflateRaw(options),
       flush: constants.Z_FINISH,
       restarts: false,
       oneShot: (packed, limit) =>
-        inflateRawSync(packed, { ...qcow2Window, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+        inflateRawSync(packed, { ...options, chunkSize: chunkFor(limit), maxOutputLength: limit }),
     };
   },
 });
 
-/** A zlib stream that ends in `flush`. */
-const zlibEndingIn = (flush: 'Z_FINISH' | 'Z_SYNC_FLUSH') =>
-  blockCodec({
-    name: 'zlib',
-    levels: deflateLevels,
-    bound: deflateBound,
-    packingAt(level) {
-      const { constants, createDeflate, deflateSync } = nodeZlib();
-      const finishFlush = constants[flush];
-      return {
-        open: () => createDeflate({ level }),
-        flush: finishFlush,
-        restarts: false,
-        oneShot: (block, limit) => deflateSync(block, { level, finishFlush, chunkSize: chunkFor(limit) }),
-      };
-    },
-    unpacking() {
-      const { constants, createInflate, inflateSync } = nodeZlib();
-      const finishFlush = constants[flush];
-      return {
-        open: () => createInflate(),
-        flush: finishFlush,
-        restarts: false,
-        oneShot: (packed, limit) =>
-          inflateSync(packed, { finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
-      };
-    },
-  });
+/** The header, and the deflated block behind it; returns the length of both. */
+function packBehindHeader(block: Uint8Array, into: Uint8Array, options: DeflateOptions): number {
+  into.set(ZLIB_HEADER);
+  return ZLIB_HEADER.length + deflateBlock(block, into.subarray(ZLIB_HEADER.length), options);
+}
 
-export const zlib = zlibEndingIn('Z_FINISH');
+/** The reader of zlib streams that end in `flush`. */
+const zlibUnpacking = (flush: 'Z_FINISH' | 'Z_SYNC_FLUSH'): BlockCodecSpec['unpacking'] =>
+  function unpacking() {
+    const { constants, createInflate, inflateSync } = nodeZlib();
+    const finishFlush = constants[flush];
+    return {
+      open: () => createInflate(),
+      flush: finishFlush,
+      restarts: false,
+      oneShot: (packed, limit) =>
+        inflateSync(packed, { finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+    };
+  };
 
-export const zlibUnfinished = zlibEndingIn('Z_SYNC_FLUSH');
+export const zlib = deflateCodec({
+  name: 'zlib',
+  pack(block, level, into) {
+    const length = packBehindHeader(block, into, { level, window: WINDOW, end: 'finished' });
+    new DataView(into.buffer, into.byteOffset).setUint32(length, adler32OfLast(block.length));
+    return length + ADLER_LENGTH;
+  },
+  unpacking: zlibUnpacking('Z_FINISH'),
+});
+
+export const zlibUnfinished = deflateCodec({
+  name: 'zlib',
+  pack: (block, level, into) => packBehindHeader(block, into, { level, window: WINDOW, end: 'open' }),
+  unpacking: zlibUnpacking('Z_SYNC_FLUSH'),
+});
+
+/** Raw deflate that ends on a byte; see {@link openChainedInflate}. */
+export const deflateOpen = deflateCodec({
+  name: 'deflate',
+  pack: (block, level, into) => deflateBlock(block, into, { level, window: WINDOW, end: 'open' }),
+  unpacking() {
+    const { constants, createInflateRaw, inflateRawSync } = nodeZlib();
+    const finishFlush = constants.Z_SYNC_FLUSH;
+    return {
+      open: () => createInflateRaw(),
+      flush: finishFlush,
+      restarts: false,
+      oneShot: (packed, limit) =>
+        inflateRawSync(packed, { finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+    };
+  },
+});

@@ -1,8 +1,7 @@
 /** The registry of codecs, by the names that extents and appenders use. */
 
-import { chainedDeflate } from './chained-deflate.ts';
 import type { Codec } from './codec.ts';
-import { deflate, zlib, zlibUnfinished } from './deflate.ts';
+import { deflate, deflateOpen, zlib, zlibUnfinished } from './deflate.ts';
 import { zstd } from './zstd.ts';
 
 const codecs = {
@@ -13,7 +12,7 @@ const codecs = {
   /** ZVHD2: a zlib stream (RFC 1950) that ends in a sync flush: no final block, no Adler-32. */
   'zlib-unfinished': zlibUnfinished,
   /** ZVHD: raw deflate that ends in a sync flush, a stretch of one stream through the whole file. */
-  'deflate-chained': chainedDeflate,
+  'deflate-chained': deflateOpen,
   /** One Zstandard frame (RFC 8878). */
   zstd,
 } satisfies Record<string, Codec>;

@@ -1,7 +1,8 @@
 /** Zstandard over node:zlib. The frame's own structure (RFC 8878, section 3.1) tells where it ends. */
 
 import { CorruptImageError } from '../errors.ts';
-import { blockCodec } from './block-codec.ts';
+import { blockCodec, PROBE } from './block-codec.ts';
+import { type BlockTransform, blockTransform, type TransformSpec } from './block-transform.ts';
 import { chunkFor } from './deflate.ts';
 import { nodeZlib } from './node-zlib.ts';
 
@@ -28,20 +29,32 @@ function levelParams(level: number): Record<number, number> {
   };
 }
 
+// ZSTD_COMPRESSBOUND, rounded up.
+const bound = (blockLength: number): number => blockLength + (blockLength >> 8) + 128;
+
+function openPacker(level: number): BlockTransform {
+  const { constants, createZstdCompress, zstdCompressSync } = nodeZlib();
+  const params = levelParams(level);
+  const spec: TransformSpec = {
+    open: () => createZstdCompress({ params }),
+    flush: constants.ZSTD_e_end,
+    restarts: true,
+    oneShot: (block, limit) => zstdCompressSync(block, { params, chunkSize: chunkFor(limit) }),
+  };
+  return blockTransform(spec, PROBE, spec.oneShot(PROBE, bound(PROBE.length)));
+}
+
+/** By level. */
+const packers = new Map<number, BlockTransform>();
+
 export const zstd = blockCodec({
   name: 'zstd',
   levels: { min: 1, max: 19, default: 3 },
-  // ZSTD_COMPRESSBOUND, rounded up.
-  bound: (blockLength) => blockLength + (blockLength >> 8) + 128,
-  packingAt(level) {
-    const { constants, createZstdCompress, zstdCompressSync } = nodeZlib();
-    const params = levelParams(level);
-    return {
-      open: () => createZstdCompress({ params }),
-      flush: constants.ZSTD_e_end,
-      restarts: true,
-      oneShot: (block, limit) => zstdCompressSync(block, { params, chunkSize: chunkFor(limit) }),
-    };
+  bound,
+  pack(block, level, into) {
+    const packer = packers.get(level) ?? openPacker(level);
+    packers.set(level, packer);
+    return packer(block, into);
   },
   unpacking() {
     const { constants, createZstdDecompress, zstdDecompressSync } = nodeZlib();

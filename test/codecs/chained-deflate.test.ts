@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { constants, createDeflate, inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHAIN_HEADER, openChainedInflate } from '../../src/codecs/chained-deflate.ts';
+import { openChainedInflate } from '../../src/codecs/chained-deflate.ts';
+import { ZLIB_HEADER } from '../../src/codecs/deflate.ts';
 import { codecOf } from '../../src/codecs/index.ts';
 import { difference, noise, repeated } from '../support/guest-disks.ts';
 
@@ -40,7 +41,7 @@ function packedAlone(list: readonly Uint8Array[]): Uint8Array[] {
   return list.map((block, i) => {
     const room = new Uint8Array(bound(block.length));
     const payload = room.slice(0, pack(block, levels.default, room));
-    return i === 0 ? Buffer.concat([CHAIN_HEADER, payload]) : payload;
+    return i === 0 ? Buffer.concat([ZLIB_HEADER, payload]) : payload;
   });
 }
 

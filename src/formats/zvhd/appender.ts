@@ -5,7 +5,7 @@
  */
 
 import { ceilDiv } from '../../binary/align.ts';
-import { CHAIN_HEADER } from '../../codecs/chained-deflate.ts';
+import { ZLIB_HEADER } from '../../codecs/deflate.ts';
 import { codecOf } from '../../codecs/index.ts';
 import { type Appender, levelFor } from '../../image/appender.ts';
 import type { Identity } from '../../image/identity.ts';
@@ -21,7 +21,7 @@ export function zvhdAppender(virtualSize: number, level: number | undefined): Ap
   const footer = (identity: Identity) => footerPage(sealed(newFooter(ZVHD_COOKIE, virtualSize, identity)));
   /** The zlib header of the one stream stands in the first record. */
   const streamHeader = (address: number): Uint8Array =>
-    address === PAGE ? CHAIN_HEADER : CHAIN_HEADER.subarray(0, 0);
+    address === PAGE ? ZLIB_HEADER : ZLIB_HEADER.subarray(0, 0);
   return {
     kind: 'appender',
     virtualSize,
@@ -36,6 +36,6 @@ export function zvhdAppender(virtualSize: number, level: number | undefined): Ap
     head: (_, identity) => footer(identity),
     tail: (_, identity) => [footer(identity)],
     maxFileSize: ({ storedCount }) =>
-      PAGE + storedCount * recordLength(CHAIN_HEADER.length + codecOf(codec).bound(ZVHD_BLOCK)) + PAGE,
+      PAGE + storedCount * recordLength(ZLIB_HEADER.length + codecOf(codec).bound(ZVHD_BLOCK)) + PAGE,
   };
 }
