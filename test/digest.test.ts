@@ -86,7 +86,7 @@ describe('digestImage on threads', () => {
 
   it.each(['raw', 'qcow2', 'vhd', 'zvhd', 'zvhd2'])('of %s is that of the calling thread', async (format) => {
     const path = temp(`disk.${format}`);
-    for (const threads of [1, 2, 5]) {
+    for (const threads of [1, 3]) {
       const options = { threads, size: SIZE };
       expect(await digestOf(path, options)).toBe(expected.diskimg);
       expect(await digestOf(path, { ...options, algorithm: 'sha256' })).toBe(expected.sha256);

@@ -6,7 +6,7 @@ import { threadsOfBundle } from './support/bundle.ts';
 // takes half the time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url));
 
-/** Tests that leave nothing behind in their process: its two runners are kept, and so are the sources that they have loaded. */
+/** Tests that leave nothing behind in their process: its runners are kept, and so are the sources that they have loaded. */
 const sharing = [
   ...[
     'archive',
@@ -28,9 +28,9 @@ export default defineConfig({
   test: {
     root: '.',
     globalSetup: 'test/support/bundle.ts',
-    // Conversions start threads of their own: two files at a time keep two cores busy.
+    // Conversions have threads of their own, but tests wait for disks and other programs, too: a file more than cores keeps two busy.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

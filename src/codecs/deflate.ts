@@ -1,4 +1,7 @@
-/** Deflate: the raw stream of qcow2, the zlib stream of VMDK, and the unfinished one of ZVHD2. Packed by our own encoder, unpacked by node:zlib. */
+/**
+ * Deflate: the raw streams of qcow2 and ZVHD, the zlib stream of VMDK, and the unfinished one of ZVHD2. Packed by our own
+ * encoder, unpacked by node:zlib.
+ */
 
 import { type BlockCodecSpec, blockCodec } from './block-codec.ts';
 import type { Codec } from './codec.ts';

@@ -18,9 +18,9 @@ import { guestDigest } from './guest-digest.ts';
 
 const temp = tempFolder();
 
-const RANDOM_CUTS = 20;
+const RANDOM_CUTS = 15;
 /** Of an image with thousands of clusters, this many places where blocks begin or end. */
-const MAX_BLOCK_EDGES = 20;
+const MAX_BLOCK_EDGES = 15;
 
 /** Where tables and headers begin and end, by the specifications. */
 function tableEdges(bytes: Uint8Array, format: FormatName): number[] {

@@ -5,7 +5,7 @@ import { formats } from '../../src/formats/index.ts';
 import { openSuite, runCase } from './case.ts';
 import { findsOf } from './shift.ts';
 
-const CASES = 400;
+const CASES = 300;
 
 /** Time and memory are told of by long runs: here others are at work on the same machine. */
 test.each(formats.map(({ name }) => name))(

@@ -165,7 +165,7 @@ describeWith(['cpio', 'lz4', 'xz', 'zstd', 'bzip2'], 'an initramfs', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

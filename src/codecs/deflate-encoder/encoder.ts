@@ -38,7 +38,7 @@ function encoder(): Encoder {
 
 export const deflateLevels = { min: 1, max: 9, default: 6 } as const;
 
-/** How long a level looks for matches, so that no level is slower than node:zlib's, and none takes more than half a percent more. */
+/** How long a level looks for matches. */
 interface Effort {
   /** How many places with the same four bytes are tried. */
   readonly searches: number;
@@ -60,7 +60,7 @@ const efforts: readonly Effort[] = [
   { searches: 64, enough: 258, isLazy: true },
 ];
 
-/** Stored blocks take five bytes each, of at least as many thousands; some more are written before it is known that they do not count. */
+/** No deflate block takes more than stored: five bytes more than the 8,191 or more that it holds; the last one may hold fewer. */
 export const deflateBound = (blockLength: number): number => blockLength + (blockLength >> 8) + 64;
 
 export interface DeflateOptions {
