@@ -28,9 +28,9 @@ export default defineConfig({
   test: {
     root: '.',
     globalSetup: 'test/support/bundle.ts',
-    // Conversions have threads of their own, but tests wait for disks and other programs, too: a file more than cores keeps two busy.
+    // Conversions start threads of their own: two files at a time keep two cores busy; three take as long.
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
