@@ -7,7 +7,7 @@ import { type CodecName, codecOf } from '../../src/codecs/index.ts';
 import { contentStream, GRANULE } from '../content.ts';
 import { measure } from '../timing.ts';
 
-const qcow2Window = { windowBits: 12, memLevel: 9, level: 6 };
+const qcow2Options = { windowBits: 12, memLevel: 9, level: 6 };
 
 const names: readonly CodecName[] = ['deflate', 'zlib', 'zlib-unfinished', 'deflate-chained', 'zstd'];
 
@@ -23,10 +23,10 @@ function blockOf(kind: 'text' | 'mix', size: number): Uint8Array {
 
 /** What our encoder is there for: node:zlib with the same window and level, its stream kept open from block to block. */
 const nodeSpec: TransformSpec = {
-  open: () => createDeflateRaw(qcow2Window),
+  open: () => createDeflateRaw(qcow2Options),
   flush: constants.Z_FINISH,
   restarts: false,
-  oneShot: (block) => deflateRawSync(block, qcow2Window),
+  oneShot: (block) => deflateRawSync(block, qcow2Options),
 };
 const probe = new Uint8Array(100);
 const packByNode = blockTransform(nodeSpec, probe, nodeSpec.oneShot(probe, 100));

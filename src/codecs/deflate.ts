@@ -3,6 +3,7 @@
  * encoder, unpacked by node:zlib.
  */
 
+import type { ZlibOptions } from 'node:zlib';
 import { type BlockCodecSpec, blockCodec } from './block-codec.ts';
 import type { Codec } from './codec.ts';
 import {
@@ -33,6 +34,27 @@ const deflateCodec = (spec: Pick<BlockCodecSpec, 'name' | 'pack' | 'unpacking'>)
     ...spec,
   });
 
+/** The reader of raw deflate (RFC 1951) or of zlib streams (RFC 1950) that end in `flush`. */
+const inflating =
+  (
+    stream: 'raw' | 'zlib',
+    flush: 'Z_FINISH' | 'Z_SYNC_FLUSH',
+    options: ZlibOptions = {},
+  ): BlockCodecSpec['unpacking'] =>
+  () => {
+    const { constants, createInflate, createInflateRaw, inflateRawSync, inflateSync } = nodeZlib();
+    const [create, inflate] =
+      stream === 'raw' ? [createInflateRaw, inflateRawSync] : [createInflate, inflateSync];
+    const finishFlush = constants[flush];
+    return {
+      open: () => create(options),
+      flush: finishFlush,
+      restarts: false,
+      oneShot: (packed, limit) =>
+        inflate(packed, { ...options, finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
+    };
+  };
+
 /** qcow2 allows matches no farther back than 4 KiB (QEMU's `docs/interop/qcow2.txt`, "Compressed clusters"). */
 const QCOW2_WINDOW_BITS = 12;
 
@@ -40,17 +62,7 @@ export const deflate = deflateCodec({
   name: 'deflate',
   pack: (block, level, into) =>
     deflateBlock(block, into, { level, window: 2 ** QCOW2_WINDOW_BITS, end: 'finished' }),
-  unpacking() {
-    const { constants, createInflateRaw, inflateRawSync } = nodeZlib();
-    const options = { windowBits: QCOW2_WINDOW_BITS };
-    return {
-      open: () => createInflateRaw(options),
-      flush: constants.Z_FINISH,
-      restarts: false,
-      oneShot: (packed, limit) =>
-        inflateRawSync(packed, { ...options, chunkSize: chunkFor(limit), maxOutputLength: limit }),
-    };
-  },
+  unpacking: inflating('raw', 'Z_FINISH', { windowBits: QCOW2_WINDOW_BITS }),
 });
 
 /** The header, and the deflated block behind it; returns the length of both. */
@@ -59,20 +71,6 @@ function packBehindHeader(block: Uint8Array, into: Uint8Array, options: DeflateO
   return ZLIB_HEADER.length + deflateBlock(block, into.subarray(ZLIB_HEADER.length), options);
 }
 
-/** The reader of zlib streams that end in `flush`. */
-const zlibUnpacking = (flush: 'Z_FINISH' | 'Z_SYNC_FLUSH'): BlockCodecSpec['unpacking'] =>
-  function unpacking() {
-    const { constants, createInflate, inflateSync } = nodeZlib();
-    const finishFlush = constants[flush];
-    return {
-      open: () => createInflate(),
-      flush: finishFlush,
-      restarts: false,
-      oneShot: (packed, limit) =>
-        inflateSync(packed, { finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
-    };
-  };
-
 export const zlib = deflateCodec({
   name: 'zlib',
   pack(block, level, into) {
@@ -80,28 +78,18 @@ export const zlib = deflateCodec({
     new DataView(into.buffer, into.byteOffset).setUint32(length, adler32OfLast(block.length));
     return length + ADLER_LENGTH;
   },
-  unpacking: zlibUnpacking('Z_FINISH'),
+  unpacking: inflating('zlib', 'Z_FINISH'),
 });
 
 export const zlibUnfinished = deflateCodec({
   name: 'zlib',
   pack: (block, level, into) => packBehindHeader(block, into, { level, window: WINDOW, end: 'open' }),
-  unpacking: zlibUnpacking('Z_SYNC_FLUSH'),
+  unpacking: inflating('zlib', 'Z_SYNC_FLUSH'),
 });
 
 /** Raw deflate that ends on a byte; see {@link openChainedInflate}. */
 export const deflateOpen = deflateCodec({
   name: 'deflate',
   pack: (block, level, into) => deflateBlock(block, into, { level, window: WINDOW, end: 'open' }),
-  unpacking() {
-    const { constants, createInflateRaw, inflateRawSync } = nodeZlib();
-    const finishFlush = constants.Z_SYNC_FLUSH;
-    return {
-      open: () => createInflateRaw(),
-      flush: finishFlush,
-      restarts: false,
-      oneShot: (packed, limit) =>
-        inflateRawSync(packed, { finishFlush, chunkSize: chunkFor(limit), maxOutputLength: limit }),
-    };
-  },
+  unpacking: inflating('raw', 'Z_SYNC_FLUSH'),
 });

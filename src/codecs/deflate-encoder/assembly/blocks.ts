@@ -25,6 +25,7 @@ import {
   TOKENS,
 } from './memory';
 import { distanceExtra, distanceSymbol, matchSymbol } from './symbols';
+import { countWord, setWord, word } from './words';
 
 /** Symbols that are used: the fixed codes have two more literals, and two more distances. */
 const USED_LITERALS: u32 = 286;
@@ -50,7 +51,7 @@ export function clearCounts(): void {
 
 /** Writes the tokens, which are the input from `from` to `to`. */
 export function putBlock(from: u32, to: u32, isLast: bool): void {
-  store<u32>(LITERAL_COUNTS + (END_OF_BLOCK << 2), 1);
+  setWord(LITERAL_COUNTS, END_OF_BLOCK, 1);
   findBits(LITERAL_COUNTS, USED_LITERALS, 15, LITERAL_BITS);
   findBits(DISTANCE_COUNTS, USED_DISTANCES, 15, DISTANCE_BITS);
   const literals = withoutEnd(LITERAL_BITS, USED_LITERALS, 257);
@@ -112,11 +113,11 @@ function sizeOfTokens(literalBits: usize, distanceBits: usize): u32 {
   let size: u32 = 0;
   for (let symbol: u32 = 0; symbol < USED_LITERALS; symbol++) {
     const extra: u32 = symbol <= END_OF_BLOCK ? 0 : load<u8>(MATCH_EXTRA + (symbol - 257));
-    size += load<u32>(LITERAL_COUNTS + (symbol << 2)) * (load<u8>(literalBits + symbol) + extra);
+    size += word(LITERAL_COUNTS, symbol) * (load<u8>(literalBits + symbol) + extra);
   }
   for (let symbol: u32 = 0; symbol < USED_DISTANCES; symbol++) {
     const bits: u32 = load<u8>(distanceBits + symbol);
-    size += load<u32>(DISTANCE_COUNTS + (symbol << 2)) * (bits + distanceExtra(symbol));
+    size += word(DISTANCE_COUNTS, symbol) * (bits + distanceExtra(symbol));
   }
   return size;
 }
@@ -156,8 +157,7 @@ function findRunsOf(bits: usize, symbols: u32): void {
 function addRun(symbol: u32, extra: u32): void {
   store<u16>(RUNS + (runs << 1), symbol | (extra << 5));
   runs += 1;
-  const at = LENGTH_COUNTS + (symbol << 2);
-  store<u32>(at, load<u32>(at) + 1);
+  countWord(LENGTH_COUNTS, symbol);
 }
 
 function runExtra(symbol: u32): u32 {
@@ -175,7 +175,7 @@ function sizeOfRuns(): u32 {
   let size: u32 = 0;
   for (let symbol: u32 = 0; symbol < LENGTHS; symbol++) {
     const bits: u32 = load<u8>(LENGTH_BITS + symbol);
-    size += load<u32>(LENGTH_COUNTS + (symbol << 2)) * (bits + runExtra(symbol));
+    size += word(LENGTH_COUNTS, symbol) * (bits + runExtra(symbol));
   }
   return size;
 }
@@ -186,7 +186,7 @@ function putLengths(lengths: u32): void {
   for (let i: u32 = 0; i < runs; i++) {
     const run: u32 = load<u16>(RUNS + (i << 1));
     const symbol = run & 31;
-    putCode(load<u32>(LENGTH_CODES + (symbol << 2)));
+    putCode(word(LENGTH_CODES, symbol));
     put(run >> 5, runExtra(symbol));
   }
 }
@@ -195,11 +195,11 @@ function putLengths(lengths: u32): void {
 function findMatchCodes(): void {
   for (let length: u32 = 3; length <= 258; length++) {
     const symbol = matchSymbol(length);
-    const code = load<u32>(LITERAL_CODES + ((257 + symbol) << 2));
+    const code = word(LITERAL_CODES, 257 + symbol);
     const bits = code >> 24;
     const extra = length - <u32>load<u16>(MATCH_LEAST + (symbol << 1));
     const all = bits + <u32>load<u8>(MATCH_EXTRA + symbol);
-    store<u32>(MATCH_CODES + (length << 2), (code & 0xffff) | (extra << bits) | (all << 24));
+    setWord(MATCH_CODES, length, (code & 0xffff) | (extra << bits) | (all << 24));
   }
 }
 
@@ -209,16 +209,16 @@ function putTokens(): void {
   for (let at: usize = TOKENS; at < end; at += 4) {
     const token = load<u32>(at);
     if (token < 0x10000) {
-      putCode(load<u32>(LITERAL_CODES + (token << 2)));
+      putCode(word(LITERAL_CODES, token));
     } else {
-      putCode(load<u32>(MATCH_CODES + ((token >> 16) << 2)));
+      putCode(word(MATCH_CODES, token >> 16));
       const distance = token & 0xffff;
       const symbol = distanceSymbol(distance);
-      const code = load<u32>(DISTANCE_CODES + (symbol << 2));
+      const code = word(DISTANCE_CODES, symbol);
       const bits = code >> 24;
       const extra = distanceExtra(symbol);
       put((code & 0xffff) | (((distance - 1) & ((1 << extra) - 1)) << bits), bits + extra);
     }
   }
-  putCode(load<u32>(LITERAL_CODES + (END_OF_BLOCK << 2)));
+  putCode(word(LITERAL_CODES, END_OF_BLOCK));
 }

@@ -1,49 +1,13 @@
 /** Codes for symbols by how often they are used. */
 
-import { HUFFMAN_COUNTS, HUFFMAN_KEYS, HUFFMAN_WEIGHTS } from './memory';
+import { HUFFMAN_COUNTS as OF_BITS, HUFFMAN_KEYS as KEYS, HUFFMAN_WEIGHTS as WEIGHTS } from './memory';
+import { countWord, setWord, word } from './words';
 
 /** Below the count in a key: a symbol. */
 const SYMBOL_BITS: u32 = 9;
 const SYMBOL: u32 = (1 << SYMBOL_BITS) - 1;
 /** Codes have at most this many bits (RFC 1951, section 3.2.7). */
 const MAX_BITS: u32 = 15;
-
-// @ts-expect-error: decorator
-@inline
-function key(i: u32): u32 {
-  return load<u32>(HUFFMAN_KEYS + (i << 2));
-}
-
-// @ts-expect-error: decorator
-@inline
-function setKey(i: u32, value: u32): void {
-  store<u32>(HUFFMAN_KEYS + (i << 2), value);
-}
-
-// @ts-expect-error: decorator
-@inline
-function weight(i: u32): u32 {
-  return load<u32>(HUFFMAN_WEIGHTS + (i << 2));
-}
-
-// @ts-expect-error: decorator
-@inline
-function setWeight(i: u32, value: u32): void {
-  store<u32>(HUFFMAN_WEIGHTS + (i << 2), value);
-}
-
-/** How many codes have this many bits; then, the next of them. */
-// @ts-expect-error: decorator
-@inline
-function ofBits(bits: u32): u32 {
-  return load<u32>(HUFFMAN_COUNTS + (bits << 2));
-}
-
-// @ts-expect-error: decorator
-@inline
-function setOfBits(bits: u32, value: u32): void {
-  store<u32>(HUFFMAN_COUNTS + (bits << 2), value);
-}
 
 /**
  * Finds how many bits the code of each of `symbols` symbols has, at most `limit`, so that all together take least. `counts`
@@ -52,25 +16,27 @@ function setOfBits(bits: u32, value: u32): void {
 export function findBits(counts: usize, symbols: u32, limit: u32, bits: usize): void {
   let used: u32 = 0;
   for (let symbol: u32 = 0; symbol < symbols; symbol++) {
-    const count = load<u32>(counts + (symbol << 2));
-    if (count !== 0) setKey(used++, (count << SYMBOL_BITS) | symbol);
+    const count = word(counts, symbol);
+    if (count !== 0) setWord(KEYS, used++, (count << SYMBOL_BITS) | symbol);
   }
   memory.fill(bits, 0, symbols);
   if (used < 2) {
     // A code with one symbol is not complete: not every reader takes it. Another has the other bit.
-    const only = used === 0 ? 0 : key(0) & SYMBOL;
+    const only = used === 0 ? 0 : word(KEYS, 0) & SYMBOL;
     store<u8>(bits + only, 1);
     store<u8>(bits + (only === 0 ? 1 : 0), 1);
     return;
   }
   sortKeys(used);
-  for (let i: u32 = 0; i < used; i++) setWeight(i, key(i) >> SYMBOL_BITS);
+  for (let i: u32 = 0; i < used; i++) setWord(WEIGHTS, i, word(KEYS, i) >> SYMBOL_BITS);
   toDepths(used);
   countDepths(used, limit);
   makeRoom(limit);
   let rarest: u32 = 0;
   for (let length = limit; length >= 1; length--) {
-    for (let left = ofBits(length); left > 0; left--) store<u8>(bits + (key(rarest++) & SYMBOL), <u8>length);
+    for (let left = word(OF_BITS, length); left > 0; left--) {
+      store<u8>(bits + (word(KEYS, rarest++) & SYMBOL), <u8>length);
+    }
   }
 }
 
@@ -80,10 +46,10 @@ function sortKeys(used: u32): void {
   while (gap >= used) gap = (gap - 1) / 3;
   for (; gap > 0; gap = (gap - 1) / 3) {
     for (let i = gap; i < used; i++) {
-      const moved = key(i);
+      const moved = word(KEYS, i);
       let j = i;
-      for (; j >= gap && key(j - gap) > moved; j -= gap) setKey(j, key(j - gap));
-      setKey(j, moved);
+      for (; j >= gap && word(KEYS, j - gap) > moved; j -= gap) setWord(KEYS, j, word(KEYS, j - gap));
+      setWord(KEYS, j, moved);
     }
   }
 }
@@ -95,34 +61,34 @@ function sortKeys(used: u32): void {
 function toDepths(used: u32): void {
   let node: u32 = 0;
   let leaf: u32 = 2;
-  setWeight(0, weight(0) + weight(1));
+  setWord(WEIGHTS, 0, word(WEIGHTS, 0) + word(WEIGHTS, 1));
   for (let next: u32 = 1; next < used - 1; next++) {
     // The two least weights, of nodes and of leaves, make the next node.
     let sum: u32 = 0;
     for (let child = 0; child < 2; child++) {
-      if (leaf >= used || (node < next && weight(node) < weight(leaf))) {
-        sum += weight(node);
-        setWeight(node++, next);
+      if (leaf >= used || (node < next && word(WEIGHTS, node) < word(WEIGHTS, leaf))) {
+        sum += word(WEIGHTS, node);
+        setWord(WEIGHTS, node++, next);
       } else {
-        sum += weight(leaf++);
+        sum += word(WEIGHTS, leaf++);
       }
     }
-    setWeight(next, sum);
+    setWord(WEIGHTS, next, sum);
   }
-  setWeight(used - 2, 0);
-  for (let next = <i32>used - 3; next >= 0; next--) setWeight(next, weight(weight(next)) + 1);
+  setWord(WEIGHTS, used - 2, 0);
+  for (let next = <i32>used - 3; next >= 0; next--) setWord(WEIGHTS, next, word(WEIGHTS, word(WEIGHTS, next)) + 1);
 }
 
 /** How many leaves there are at each depth, those that are too deep at the limit. */
 function countDepths(used: u32, limit: u32): void {
-  memory.fill(HUFFMAN_COUNTS, 0, 4 * (MAX_BITS + 1));
+  memory.fill(OF_BITS, 0, 4 * (MAX_BITS + 1));
   let node = <i32>used - 2;
   let depth: u32 = 0;
   for (let here: u32 = 1; here > 0; depth++) {
     let nodes: u32 = 0;
-    for (; node >= 0 && weight(node) === depth; node--) nodes += 1;
+    for (; node >= 0 && word(WEIGHTS, node) === depth; node--) nodes += 1;
     const bits = min(depth, limit);
-    setOfBits(bits, ofBits(bits) + here - nodes);
+    setWord(OF_BITS, bits, word(OF_BITS, bits) + here - nodes);
     here = 2 * nodes;
   }
 }
@@ -130,37 +96,36 @@ function countDepths(used: u32, limit: u32): void {
 /** Where the limit has made codes shorter than they should be, there are more than fit: others become longer. */
 function makeRoom(limit: u32): void {
   let taken: u32 = 0;
-  for (let bits: u32 = 1; bits <= limit; bits++) taken += ofBits(bits) << (limit - bits);
+  for (let bits: u32 = 1; bits <= limit; bits++) taken += word(OF_BITS, bits) << (limit - bits);
   for (; taken > 1 << limit; taken--) {
     let bits = limit - 1;
-    while (ofBits(bits) === 0) bits -= 1;
-    setOfBits(bits, ofBits(bits) - 1);
-    setOfBits(bits + 1, ofBits(bits + 1) + 2);
-    setOfBits(limit, ofBits(limit) - 1);
+    while (word(OF_BITS, bits) === 0) bits -= 1;
+    setWord(OF_BITS, bits, word(OF_BITS, bits) - 1);
+    setWord(OF_BITS, bits + 1, word(OF_BITS, bits + 1) + 2);
+    setWord(OF_BITS, limit, word(OF_BITS, limit) - 1);
   }
 }
 
 /** The codes that the bits stand for (RFC 1951, section 3.2.2). */
 export function findCodes(bits: usize, symbols: u32, codes: usize): void {
-  memory.fill(HUFFMAN_COUNTS, 0, 4 * (MAX_BITS + 1));
+  memory.fill(OF_BITS, 0, 4 * (MAX_BITS + 1));
   for (let symbol: u32 = 0; symbol < symbols; symbol++) {
-    const length: u32 = load<u8>(bits + symbol);
-    setOfBits(length, ofBits(length) + 1);
+    countWord(OF_BITS, load<u8>(bits + symbol));
   }
   let code: u32 = 0;
   let shorter: u32 = 0;
   for (let length: u32 = 1; length <= MAX_BITS; length++) {
-    const here = ofBits(length);
+    const here = word(OF_BITS, length);
     code = (code + shorter) << 1;
-    setOfBits(length, code);
+    setWord(OF_BITS, length, code);
     shorter = here;
   }
   for (let symbol: u32 = 0; symbol < symbols; symbol++) {
     const length: u32 = load<u8>(bits + symbol);
     if (length === 0) continue;
-    const next = ofBits(length);
-    setOfBits(length, next + 1);
-    store<u32>(codes + (symbol << 2), (reversed(next) >> (16 - length)) | (length << 24));
+    const next = word(OF_BITS, length);
+    setWord(OF_BITS, length, next + 1);
+    setWord(codes, symbol, (reversed(next) >> (16 - length)) | (length << 24));
   }
 }
 

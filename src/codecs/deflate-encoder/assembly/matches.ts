@@ -13,6 +13,7 @@ import {
   TOKENS,
 } from './memory';
 import { distanceSymbol, matchSymbol } from './symbols';
+import { countWord, setWord, word } from './words';
 
 const MAX_LENGTH: u32 = 258;
 /** Three bytes from farther away take more bits than they have by themselves. */
@@ -51,7 +52,7 @@ function head3(bytes: u32): usize {
 function enter(at: u32, mask: u32, base: u32): void {
   const bytes = load<u32>(INPUT + at);
   const head = head4(bytes);
-  store<u32>(LINKS + ((at & mask) << 2), load<u32>(head));
+  setWord(LINKS, at & mask, load<u32>(head));
   store<u32>(head, base + at);
   store<u32>(head3(bytes), base + at);
 }
@@ -85,7 +86,7 @@ function longest(at: u32, end: u32, least: u32, searches: u32, window: u32, enou
   const near = load<u32>(last3);
   store<u32>(last4, place);
   store<u32>(last3, place);
-  store<u32>(LINKS + ((at & mask) << 2), candidate);
+  setWord(LINKS, at & mask, candidate);
   const limit = min(end - at, MAX_LENGTH);
   if (limit < 4) return 0;
   // Farther back is another block, or out of the window; just a window back is the link that was stored above.
@@ -112,16 +113,9 @@ function longest(at: u32, end: u32, least: u32, searches: u32, window: u32, enou
         tail = load<u32>(here + best - 3);
       }
     }
-    candidate = load<u32>(LINKS + (((candidate - base) & mask) << 2));
+    candidate = word(LINKS, (candidate - base) & mask);
   }
   return found;
-}
-
-// @ts-expect-error: decorator
-@inline
-function count(counts: usize, symbol: u32): void {
-  const at = counts + (symbol << 2);
-  store<u32>(at, load<u32>(at) + 1);
 }
 
 // @ts-expect-error: decorator
@@ -129,7 +123,7 @@ function count(counts: usize, symbol: u32): void {
 function putLiteral(token: usize, at: u32): void {
   const literal: u32 = load<u8>(INPUT + at);
   store<u32>(token, literal);
-  count(LITERAL_COUNTS, literal);
+  countWord(LITERAL_COUNTS, literal);
 }
 
 /** Bytes without a match, for each of which one more place is passed over, and the most that are. */
@@ -145,10 +139,10 @@ const SAMPLE: u32 = 4096;
  */
 function leastLength(from: u32, end: u32): u32 {
   const sampled = min(end - from, SAMPLE);
-  for (let i: u32 = 0; i < sampled; i++) count(LITERAL_COUNTS, load<u8>(INPUT + from + i));
+  for (let i: u32 = 0; i < sampled; i++) countWord(LITERAL_COUNTS, load<u8>(INPUT + from + i));
   let kinds: u32 = 0;
   for (let byte: u32 = 0; byte < 256; byte++) {
-    if (load<u32>(LITERAL_COUNTS + (byte << 2)) > sampled >> 10) kinds += 1;
+    if (word(LITERAL_COUNTS, byte) > sampled >> 10) kinds += 1;
   }
   memory.fill(LITERAL_COUNTS, 0, 4 * 256);
   if (kinds > 64) return 3;
@@ -206,8 +200,8 @@ export function tokenize(from: u32, end: u32, window: u32, searches: u32, enough
     }
     store<u32>(token, match);
     token += 4;
-    count(LITERAL_COUNTS, 257 + matchSymbol(match >> 16));
-    count(DISTANCE_COUNTS, distanceSymbol(match & 0xffff));
+    countWord(LITERAL_COUNTS, 257 + matchSymbol(match >> 16));
+    countWord(DISTANCE_COUNTS, distanceSymbol(match & 0xffff));
     at += match >> 16;
     behindMatch = at;
     for (let place = entered; place < at; place++) enter(place, mask, first);
